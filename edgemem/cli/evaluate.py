@@ -1,0 +1,81 @@
+"""Measure the accuracy of a network on labelled clips."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from edgemem.data.types import Clip
+    from edgemem.evaluate.clips import ClipScores
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command(epilog="Example: edgemem evaluate kws12-lmu --data speech_commands_test --json")
+@click.argument("file")
+@click.option("--data", required=True, type=FOLDER, help="Folder of recordings, a folder a word.")
+@click.option("--protocol", help="12, 35 or folders; by default the network's own.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="test",
+    show_default=True,
+    help="Which clips.",
+)
+@click.option(
+    "--carry",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Hear that much background before each clip, and reset the state before that.",
+)
+@click.option("--background", type=FOLDER, help="Folder of background noise for --carry.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    file: str,
+    data: Path,
+    protocol: str | None,
+    split: str,
+    carry: float,
+    background: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure the accuracy of a network on labelled clips.
+
+    FILE is a converted network, a trained model (it runs in float64) or the name of a pretrained
+    network. Every clip is streamed through front end, network and stored decision rule.
+    """
+    from edgemem.evaluate.clips import evaluate_clips
+    from edgemem.runtime.network import open_network
+
+    network = open_network(file)
+    scores = evaluate_clips(network, data, protocol, split, carry, background, _progress)
+    if as_json:
+        click.echo(json.dumps({"file": str(network.path), "carry": carry, **scores.to_dict()}))
+    else:
+        click.echo("\n".join(_lines(scores, carry)))
+
+
+def _lines(scores: ClipScores, carry: float) -> Iterator[str]:
+    state = f"carried on from {carry:g} s of background" if carry else "reset before each clip"
+    yield f"accuracy {scores.accuracy:.2%}: {scores.correct} of {scores.clips} clips, state {state}"
+    yield from scores.report.lines()
+    yield "confusion (rows: label, columns: decision, in the same order)"
+    width = max(len(label) for label in scores.labels)
+    for label, row in zip(scores.labels, scores.confusion):
+        yield f"  {label:<{width}} " + " ".join(f"{count:5d}" for count in row)
+
+
+def _progress(clips: Sequence[Clip]) -> Iterable[Clip]:
+    if not sys.stderr.isatty():
+        yield from clips
+        return
+    with click.progressbar(clips, label="streaming", file=sys.stderr) as shown:
+        yield from shown

@@ -1,0 +1,75 @@
+"""Hear keywords in clips or in raw sound on standard input, one JSON line each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edgemem.runtime.loop import Listener
+    from edgemem.runtime.sources import Samples
+
+STDIN = "-"
+
+
+@click.command(
+    epilog="Example: arecord -q -f S16_LE -r 16000 -c 1 -t raw | edgemem run kws12-lmu -"
+)
+@click.argument("file")
+@click.argument("clips", nargs=-1, required=True, metavar="CLIP...|-")
+def command(file: str, clips: tuple[str, ...]) -> None:
+    """Hear keywords in sound.
+
+    FILE is a converted network or the name of a pretrained one. Each CLIP is a wav or FLAC file,
+    16 kHz, mono, 16 bits; "-" is raw 16-bit PCM on standard input. An event is a line
+    {"time": seconds, "label": ..., "score": ...}; with several clips it also has "file".
+    A clip that cannot be read is named on standard error, the others are heard all the same, and
+    the exit status is 1.
+    """
+    from edgemem.errors import AudioError
+    from edgemem.runtime.network import open_network
+
+    listener = open_network(file).listener()
+    failed = False
+    for clip in clips:
+        listener.reset()
+        try:
+            _hear(listener, _blocks(clip), {"file": clip} if len(clips) > 1 else {})
+        except AudioError as error:
+            click.echo(f"Error: {error}", err=True)
+            failed = True
+    if failed:
+        raise SystemExit(1)
+
+
+def _blocks(clip: str) -> Iterable[Samples]:
+    from edgemem.errors import AudioError
+    from edgemem.runtime.sources import pcm_blocks, read_clip
+
+    if clip != STDIN:
+        return [read_clip(clip)]
+    stream = sys.stdin.buffer
+    if stream.isatty():
+        raise AudioError(
+            "standard input is a terminal; expected raw 16-bit PCM from a pipe "
+            "(arecord -f S16_LE -r 16000 -c 1 -t raw | edgemem run FILE -)"
+        )
+    return pcm_blocks(stream)
+
+
+def _hear(listener: Listener, blocks: Iterable[Samples], extra: dict[str, str]) -> None:
+    for block in blocks:
+        for event in listener.push(block):
+            line = {
+                **extra,
+                "time": round(event.time, 3),
+                "label": event.label,
+                "score": round(event.score, 4),
+            }
+            # A pipe on the other side wants each event when it happens.
+            click.echo(json.dumps(line))

@@ -1,0 +1,185 @@
+"""Train a network in NengoDL."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgemem.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from edgemem.train.recipes import Recipe
+
+
+@click.group()
+def command() -> None:
+    """Train a network in NengoDL, by task."""
+
+
+@command.command()
+@click.option("--cell", default=None, help="lmu, lem, lstm or gru: the cell's own recipe.")
+@click.option("--recipe", "recipe_name", default=None, help="A recipe by name, e.g. lmu-small.")
+@click.option(
+    "--data",
+    "root",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Speech Commands, a folder a word, lists, or precomputed features.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--protocol", default=None, help="12, 35, folders, or words:yes,no,...")
+@click.option("--frontend", default=None, help="'pictures', or a JSON file with a front end.")
+@click.option(
+    "--background",
+    default=None,
+    type=click.Path(exists=True, path_type=Path, file_okay=False),
+    help="More recordings of background noise.",
+)
+@click.option("--cache", default=None, type=click.Path(path_type=Path), help="Folder for features.")
+@click.option("--epochs", type=click.IntRange(1), default=None)
+@click.option("--batch", type=click.IntRange(1), default=None)
+@click.option("--learning-rate", type=float, default=None)
+@click.option("--carry", type=float, default=None, help="Share of sequences with carried state.")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="NAME=VALUE,...",
+    help="Hyper-parameters of a layer, in place of the recipe's; repeat for each layer.",
+)
+@click.option("--name", default=None, help="Name in the model file; by default that of the file.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint beside OUT.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def kws(
+    cell: str | None,
+    recipe_name: str | None,
+    root: Path,
+    out: Path,
+    protocol: str | None,
+    frontend: str | None,
+    background: Path | None,
+    cache: Path | None,
+    layers: tuple[str, ...],
+    name: str | None,
+    seed: int,
+    resume: bool,
+    quiet: bool,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Train a keyword spotter.
+
+    OUT gets the model; beside it stand OUT.checkpoint (written after every epoch: an interrupted
+    run goes on with --resume), OUT.history.csv and OUT.curve.png.
+
+    \b
+    edgemem train kws --cell lmu --data speech_commands --out kws.model
+    edgemem train kws --recipe lem --data DIR --epochs 10 --out kws.model --resume
+    """
+    if out.exists() and not resume:
+        raise ConfigError(f"{out} is there already; choose another --out, or --resume its run")
+    recipe = _recipe(cell, recipe_name, layers, overrides)
+    summary = _train(
+        root, out, protocol, frontend, background, cache, recipe, name, seed, resume, quiet
+    )
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        click.echo(
+            f"{out}: {summary['parameters']:,} parameters, validation accuracy "
+            f"{summary['validation_accuracy']:.2%} (epoch {summary['best_epoch']})"
+        )
+
+
+def _recipe(
+    cell: str | None, name: str | None, layers: tuple[str, ...], overrides: dict[str, Any]
+) -> Recipe:
+    from edgemem.train.recipes import recipe
+
+    chosen = recipe(name or cell or "lmu")
+    if name and cell and chosen.cell != cell:
+        raise ConfigError(f"recipe {name!r} is made of {chosen.cell} cells, --cell says {cell!r}")
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if layers:
+        given["layers"] = tuple(_layer(text) for text in layers)
+    return replace(chosen, **given)
+
+
+def _layer(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for item in text.split(","):
+        key, found, value = item.partition("=")
+        if not found:
+            raise ConfigError(f"--layer: {item!r} is not NAME=VALUE, in {text!r}")
+        try:
+            values[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            values[key.strip()] = value.strip()
+    return values
+
+
+def _train(
+    root: Path,
+    out: Path,
+    protocol: str | None,
+    frontend: str | None,
+    background: Path | None,
+    cache: Path | None,
+    recipe: Recipe,
+    name: str | None,
+    seed: int,
+    resume: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import nengo_dl  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("training", "nengo-dl", "train") from None
+    from edgemem import model as models
+    from edgemem.data import load
+    from edgemem.data.readers import declared
+    from edgemem.train.kws import make_model
+    from edgemem.train.progress import draw_history, write_history
+    from edgemem.train.trainer import fit
+
+    data = load(
+        root,
+        protocol=protocol,
+        frontend=declared(frontend) if frontend else None,
+        cache=cache,
+        seed=seed,
+        background=background,
+    )
+    if not quiet:
+        click.echo("\n".join(data.report.lines()), err=True)
+        click.echo(
+            f"{len(data.labels)} labels, {len(data.train)} training and "
+            f"{len(data.validation)} validation clips, {len(data.background)} of background",
+            err=True,
+        )
+    run = {"data": root.name, "protocol": data.protocol, "clips": len(data.train)}
+    result = fit(data, recipe, seed, beside(out, "checkpoint"), resume=resume, quiet=quiet, run=run)
+    model = make_model(name or out.stem, data, recipe, seed, result, run)
+    write_history(beside(out, "history.csv"), result.history)
+    draw_history(beside(out, "curve.png"), result.history)
+    models.save(model, out)
+    return {
+        "model": str(out),
+        "parameters": model.n_params,
+        "validation_accuracy": result.best["validation_accuracy"],
+        "best_epoch": int(result.best["epoch"]),
+        "digest": model.digest,
+    }
+
+
+def beside(out: Path, suffix: str) -> Path:
+    """The file ``OUT.suffix`` of a run."""
+    return out.with_name(f"{out.name}.{suffix}")

@@ -1,0 +1,83 @@
+"""Errors that edgemem raises on purpose; the command line prints them without a traceback.
+
+A message says what is wrong, what was got, and what is known or how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EdgememError(Exception):
+    """Base class of every error that edgemem raises on purpose."""
+
+    def __str__(self) -> str:  # a KeyError would print the repr of its message
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class UnknownNameError(EdgememError, KeyError):
+    """A name that is not in a list of known names."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"no {what} named {name!r}; known: {', '.join(sorted(known)) or 'none'}")
+
+
+class UnknownTargetError(UnknownNameError):
+    """No installed distribution offers a target of that name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__("target", name, known)
+
+
+class MissingExtraError(EdgememError, ImportError):
+    """A part of edgemem needs a package that the device install leaves out."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs the package {package}, which is not installed; "
+            f"install it with: pip install 'edgemem[{extra}]'"
+        )
+
+
+class ConfigError(EdgememError, ValueError):
+    """A hyper-parameter or an option has a value that cannot work."""
+
+
+class ShapeError(EdgememError, ValueError):
+    """Two values whose shapes do not meet."""
+
+
+class GraphError(EdgememError, ValueError):
+    """A graph that is not well formed."""
+
+
+class UnsupportedOpError(EdgememError, ValueError):
+    """A target cannot lower one of the graph's ops."""
+
+
+class ModelError(EdgememError, ValueError):
+    """A model file is missing, damaged, or of another format version."""
+
+
+class ArtefactError(EdgememError, ValueError):
+    """A converted file is missing, damaged, or of another format version."""
+
+
+class ToleranceError(EdgememError, ArithmeticError):
+    """A converted form is further from the trained network than its target allows."""
+
+
+class AudioError(EdgememError, ValueError):
+    """Sound that cannot be used: damaged, empty, of another rate or channel count."""
+
+
+class DataError(EdgememError, ValueError):
+    """A data set that cannot be used as asked."""
+
+
+class TrainingError(EdgememError, ArithmeticError):
+    """Training that cannot go on: NaN, no data, a checkpoint of another run."""
+
+
+class OutputError(EdgememError, OSError):
+    """A file that cannot be written: full disk, read-only folder."""

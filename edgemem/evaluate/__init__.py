@@ -1,0 +1,1 @@
+"""How good a network is, measured the way that it is used."""

@@ -1,0 +1,251 @@
+"""What a front end computes, as data: the one copy for training and device."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgemem.errors import ConfigError, ShapeError
+from edgemem.frontend.mel import mel_filters
+from edgemem.frontend.stream import Stream
+
+KINDS = ("logmel", "mfcc")
+WINDOWS = ("hann_periodic", "hann_symmetric")
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """A causal log-mel or MFCC front end.
+
+    Frame *i* is made of the samples ``[i hop_length, i hop_length + frame_length)`` and of nothing
+    else: no padding, no normalisation over a clip. Samples are scaled to +-1, then per frame
+
+        P_k = |FFT(window * samples)_k|^2 / n_fft             power spectrum
+        E_b = sum_k H_bk P_k                                  triangular mel bands
+        L_b = 10 log10(E_b + 10^(floor_db / 10))              decibel
+        C_j = sum_b DCT_jb L_b                                "mfcc" only
+        feature = clip(gain * (L or C) + offset, low, high)
+
+    Parameters
+    ----------
+    kind : str
+        ``"logmel"`` or ``"mfcc"``.
+    sample_rate : int
+        Samples per second.
+    frame_length, hop_length, n_fft : int
+        Length of a frame, distance of two frames, and length of its (zero-padded) FFT, in samples.
+    window : str
+        ``"hann_periodic"`` (period ``frame_length``) or ``"hann_symmetric"``
+        (period ``frame_length - 1``).
+    n_mels : int
+        Number of mel bands.
+    f_min, f_max : float
+        Lower edge of the lowest and upper edge of the highest band, in Hz.
+    n_mfcc : int
+        Number of cepstral coefficients, from the zeroth on; read by ``"mfcc"`` only.
+    floor_db : float
+        Energy added to every band, in dB: the level of digital silence.
+    gain, offset : float
+        Affine map from dB to the feature.
+    low, high : float or None
+        Limits of the feature; ``None`` leaves that side open.
+    stack : int
+        That many consecutive frames make one feature vector, oldest first, one every ``stack``
+        hops.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot work.
+    """
+
+    kind: str = "logmel"
+    sample_rate: int = 16000
+    frame_length: int = 480
+    hop_length: int = 160
+    n_fft: int = 512
+    window: str = "hann_periodic"
+    n_mels: int = 40
+    f_min: float = 0.0
+    f_max: float = 4000.0
+    n_mfcc: int = 13
+    floor_db: float = -90.0
+    gain: float = 1.0
+    offset: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    stack: int = 1
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_values(self)
+
+    @property
+    def n_bands(self) -> int:
+        """Number of features of one frame."""
+        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of one feature vector: ``stack * n_bands``."""
+        return self.stack * self.n_bands
+
+    @property
+    def frame_period(self) -> float:
+        """Time between two feature vectors, in seconds."""
+        return self.stack * self.hop_length / self.sample_rate
+
+    @property
+    def lead(self) -> float:
+        """Time by which the first feature vector is later than one frame period, in seconds.
+
+        Feature vector *i* (from 0) is complete ``lead + (i + 1) * frame_period`` after the start.
+        """
+        return (self.frame_length - self.hop_length) / self.sample_rate
+
+    def n_frames(self, n_samples: int) -> int:
+        """Number of feature vectors that ``n_samples`` samples give."""
+        if n_samples < self.frame_length:
+            return 0
+        return (1 + (n_samples - self.frame_length) // self.hop_length) // self.stack
+
+    def features(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+        """Feature vectors of a whole recording.
+
+        Parameters
+        ----------
+        samples : (n_samples,) int16 array
+
+        Returns
+        -------
+        (n_frames, n_features) float32 array
+            Bit for bit what :meth:`stream` gives for the same samples, however they are cut.
+        """
+        return self.stream().push(samples)
+
+    def stream(self) -> Stream:
+        """A new stream: samples in, feature vectors out, its own state."""
+        return Stream(self)
+
+    def stack_frames(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Concatenate every ``stack`` consecutive frames, oldest first.
+
+        Parameters
+        ----------
+        frames : (..., t, n_bands) array
+
+        Returns
+        -------
+        (..., t // stack, n_features) array
+            Frames at the end that do not fill a feature vector are dropped.
+        """
+        if frames.ndim < 2 or frames.shape[-1] != self.n_bands:
+            raise ShapeError(f"frames of shape {frames.shape}; expected (..., t, {self.n_bands})")
+        count = frames.shape[-2] // self.stack
+        whole = frames[..., : count * self.stack, :]
+        return whole.reshape(*frames.shape[:-2], count, self.n_features)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FrontEnd:
+        """The front end that :meth:`to_dict` described.
+
+        Raises
+        ------
+        ConfigError
+            If a field is unknown or has a value that cannot work.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(
+                f"front end: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}"
+            )
+        return cls(**values)
+
+    def digest(self) -> str:
+        """sha256 of the canonical JSON of the fields, in hexadecimal."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_INTEGERS = ("sample_rate", "frame_length", "hop_length", "n_fft", "n_mels", "n_mfcc", "stack")
+_NUMBERS = ("f_min", "f_max", "floor_db", "gain", "offset")
+
+
+def _check_types(config: FrontEnd) -> None:
+    for name, known in (("kind", KINDS), ("window", WINDOWS)):
+        if getattr(config, name) not in known:
+            raise ConfigError(
+                f"front end: {name} is {getattr(config, name)!r}; known: {', '.join(known)}"
+            )
+    for name in _INTEGERS:
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(
+                f"front end: {name} is {value!r}; it must be a whole number, 1 or more"
+            )
+    optional = [name for name in ("low", "high") if getattr(config, name) is not None]
+    for name in (*_NUMBERS, *optional):
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigError(f"front end: {name} is {value!r}; it must be a number")
+        if not math.isfinite(value):
+            raise ConfigError(f"front end: {name} is {value!r}; it must be finite")
+        # 4000 and 4000.0 are one value and get one digest.
+        object.__setattr__(config, name, float(value))
+
+
+def _check_values(config: FrontEnd) -> None:
+    rules = (
+        (config.frame_length >= 2, "frame_length must be 2 or more", config.frame_length),
+        (
+            config.hop_length <= config.frame_length,
+            f"hop_length must be at most frame_length, {config.frame_length}",
+            config.hop_length,
+        ),
+        (
+            config.n_fft >= config.frame_length,
+            f"n_fft must be at least frame_length, {config.frame_length}",
+            config.n_fft,
+        ),
+        (config.f_min >= 0, "f_min must be 0 Hz or more", config.f_min),
+        (
+            config.f_min < config.f_max <= config.sample_rate / 2,
+            f"f_max must lie above f_min, {config.f_min} Hz, and at most at half the sample rate, "
+            f"{config.sample_rate / 2} Hz",
+            config.f_max,
+        ),
+        (
+            config.kind != "mfcc" or config.n_mfcc <= config.n_mels,
+            f"n_mfcc must be at most n_mels, {config.n_mels}",
+            config.n_mfcc,
+        ),
+        (config.gain != 0, "gain must not be zero", config.gain),
+        (
+            config.low is None or config.high is None or config.low < config.high,
+            f"high must lie above low, {config.low}",
+            config.high,
+        ),
+    )
+    for holds, rule, got in rules:
+        if not holds:
+            raise ConfigError(f"front end: {rule}; got {got!r}")
+    mel_filters(config.n_mels, config.n_fft, config.sample_rate, config.f_min, config.f_max)
+
+
+# Log-mel pictures of Speech Commands v0.02 (8-bit grey, one row a frame) hold these features as
+# whole numbers. Fitted on 444 clips that exist in both forms and checked on 443 others: no bias
+# above 0.3 grey levels at any level, a residual of 4.4 grey levels (the JPEG), correlation 0.994
+# per clip. Clips shorter than a second stand in the middle of their picture.
+PICTURES = FrontEnd(gain=2.305, offset=208.8, low=0.0, high=255.0)

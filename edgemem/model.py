@@ -1,0 +1,253 @@
+"""A trained network with everything that a conversion needs, in one file.
+
+The file is a zip of ``model.json`` and one ``.npy`` for each array; nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgemem.cells import Cell, from_dict
+from edgemem.errors import EdgememError, ModelError
+from edgemem.files import write_atomic
+from edgemem.frontend import FrontEnd
+from edgemem.ir import Graph, trace
+from edgemem.ops import Array
+from edgemem.runtime.detector import DetectorConfig
+
+FORMAT = 1
+"""Number of the file format; a reader refuses newer ones."""
+
+PLAN = "model.json"
+
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Clips that ride in a model, so that a conversion needs no data set.
+
+    Parameters
+    ----------
+    features : (n, n_steps, n_in) float32 array
+    labels : (n,) int array
+        Positions in the model's labels; empty where the clips have none.
+    """
+
+    features: Features
+    labels: npt.NDArray[np.int64]
+
+    def rounded(self, low: float, high: float) -> Sample:
+        """The same clips with features rounded to 1/255 of the range, as the file stores them."""
+        step = (high - low) / 255.0
+        levels = np.clip(np.rint((self.features - low) / step), 0, 255)
+        return replace(self, features=(levels * step + low).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network.
+
+    Parameters
+    ----------
+    name : str
+    frontend : FrontEnd
+        What makes the input of the network out of sound.
+    cell : Cell
+        The network: a :class:`~edgemem.cells.Stack` as a rule.
+    params : mapping
+        Trained arrays and constants by name.
+    labels : tuple of str
+        One for each output, in order.
+    protocol : str
+        How the labels and the splits were made.
+    detector : DetectorConfig
+        Decision rule and thresholds.
+    calibration : Sample
+        Sequences of training features along which a conversion measures ranges.
+    validation : Sample
+        Labelled clips of validation speakers, with which a conversion checks itself.
+    card : mapping
+        What is known of the training: data, seed, figures (JSON values).
+    """
+
+    name: str
+    frontend: FrontEnd
+    cell: Cell
+    params: Mapping[str, Array]
+    labels: tuple[str, ...]
+    protocol: str
+    detector: DetectorConfig
+    calibration: Sample
+    validation: Sample
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.frontend.n_features != self.cell.n_in:
+            raise ModelError(
+                f"model {self.name!r}: the front end gives {self.frontend.n_features} features, "
+                f"the network takes {self.cell.n_in}"
+            )
+        if len(self.labels) != self.cell.n_out:
+            raise ModelError(
+                f"model {self.name!r}: {len(self.labels)} labels for {self.cell.n_out} outputs"
+            )
+
+    def graph(self) -> Graph:
+        """One step of the network."""
+        return trace(self.cell, self.params)
+
+    @property
+    def n_params(self) -> int:
+        """Number of trained numbers (constants such as A and B are not counted)."""
+        return sum(int(np.prod(shape)) for shape in self.cell.params.values())
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of network, arrays, front end and labels, in hexadecimal."""
+        h = hashlib.sha256()
+        plan = [self.cell.to_dict(), self.frontend.to_dict(), list(self.labels)]
+        h.update(json.dumps(plan, sort_keys=True).encode())
+        for name in sorted(self.params):
+            h.update(name.encode())
+            h.update(np.ascontiguousarray(self.params[name], np.float64).tobytes())
+        return h.hexdigest()
+
+
+def save(model: Model, path: Path) -> None:
+    """Write ``model`` to ``path``; whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    write_atomic(Path(path), to_bytes(model))
+
+
+def to_bytes(model: Model) -> bytes:
+    """The file of ``model``: equal models give equal bytes."""
+    low, high = _feature_range(model)
+    plan = {
+        "format": FORMAT,
+        "name": model.name,
+        "frontend": model.frontend.to_dict(),
+        "cell": model.cell.to_dict(),
+        "labels": list(model.labels),
+        "protocol": model.protocol,
+        "detector": model.detector.to_dict(),
+        "feature_range": [low, high],
+        "digest": model.digest,
+        "card": dict(model.card),
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name, array in model.params.items():
+        trained = name in model.cell.params
+        arrays[f"params/{name}"] = np.asarray(array, np.float32 if trained else np.float64)
+    for part, sample in (("calibration", model.calibration), ("validation", model.validation)):
+        levels = np.rint((sample.features - low) * (255.0 / (high - low)))
+        arrays[f"{part}/features"] = np.clip(levels, 0, 255).astype(np.uint8)
+        arrays[f"{part}/labels"] = sample.labels.astype(np.int64)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        _add(archive, PLAN, json.dumps(plan, indent=1, sort_keys=True).encode())
+        for name in sorted(arrays):
+            part = io.BytesIO()
+            np.save(part, arrays[name], allow_pickle=False)
+            _add(archive, f"{name}.npy", part.getvalue())
+    return buffer.getvalue()
+
+
+def load(path: Path) -> Model:
+    """The model in the file ``path``.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, no model, or of a newer format.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            plan = json.loads(archive.read(PLAN))
+            if not isinstance(plan, dict) or not isinstance(plan.get("format"), int):
+                raise ModelError(f"{path} is no edgemem model: {PLAN} has no format number")
+            if plan["format"] > FORMAT:
+                raise ModelError(
+                    f"{path} has format {plan['format']}, this edgemem reads up to {FORMAT}; "
+                    "upgrade edgemem"
+                )
+            arrays = {
+                name[: -len(".npy")]: np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+                if name.endswith(".npy")
+            }
+        return _build(path, plan, arrays)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except EdgememError:
+        raise
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
+        raise ModelError(
+            f"{path} is no edgemem model, or damaged ({error}); train it again or copy it again"
+        ) from error
+
+
+def _build(path: Path, plan: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Model:
+    cell = from_dict(plan["cell"])
+    low, high = plan["feature_range"]
+
+    def sample(part: str) -> Sample:
+        levels = arrays[f"{part}/features"].astype(np.float64)
+        features = levels * ((high - low) / 255.0) + low
+        return Sample(features.astype(np.float32), arrays[f"{part}/labels"])
+
+    model = Model(
+        name=str(plan["name"]),
+        frontend=FrontEnd.from_dict(plan["frontend"]),
+        cell=cell,
+        params={
+            name[len("params/") :]: array.astype(np.float64)
+            for name, array in arrays.items()
+            if name.startswith("params/")
+        },
+        labels=tuple(plan["labels"]),
+        protocol=str(plan["protocol"]),
+        detector=DetectorConfig.from_dict(plan["detector"]),
+        calibration=sample("calibration"),
+        validation=sample("validation"),
+        card=plan["card"],
+    )
+    if model.digest != plan["digest"]:
+        raise ModelError(f"{path}: the arrays do not match the digest; copy the file again")
+    return model
+
+
+def _feature_range(model: Model) -> tuple[float, float]:
+    """Limits of the features: the front end's own, or those of the samples."""
+    both = (model.calibration.features, model.validation.features)
+    found = [part for part in both if part.size]
+    low, high = model.frontend.low, model.frontend.high
+    if low is None:
+        low = min((float(part.min()) for part in found), default=0.0)
+    if high is None:
+        high = max((float(part.max()) for part in found), default=1.0)
+    return low, max(high, low + 1e-6)
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, data)

@@ -1,0 +1,90 @@
+"""What a training run must remember to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from edgemem.errors import TrainingError
+from edgemem.files import write_atomic
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after a whole epoch.
+
+    Parameters
+    ----------
+    run : mapping
+        What the run is: recipe, seed, data. A run resumes only its own checkpoint.
+    variables : mapping
+        Every variable of network and optimiser, by place.
+    best : mapping
+        Trained arrays of the best epoch so far.
+    history : tuple of mapping
+        One row for each epoch so far.
+    """
+
+    run: Mapping[str, Any]
+    variables: Arrays
+    best: Arrays
+    history: tuple[Mapping[str, float], ...] = field(default_factory=tuple)
+
+    @property
+    def epochs(self) -> int:
+        """Whole epochs so far."""
+        return len(self.history)
+
+    def save(self, path: Path) -> None:
+        """Write to ``path``; whole or not at all."""
+        plan = json.dumps({"run": self.run, "history": list(self.history)}, sort_keys=True)
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            plan=np.frombuffer(plan.encode(), np.uint8),
+            **{f"variables/{k}": v for k, v in self.variables.items()},
+            **{f"best/{k}": v for k, v in self.best.items()},
+        )
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path, run: Mapping[str, Any]) -> Checkpoint:
+        """The checkpoint at ``path``.
+
+        Raises
+        ------
+        TrainingError
+            If it is missing, damaged, or of a run other than ``run``.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            plan = json.loads(arrays.pop("plan").tobytes())
+        except FileNotFoundError:
+            raise TrainingError(f"{path}: no checkpoint to resume; leave out --resume") from None
+        except (BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
+            raise TrainingError(
+                f"{path} is no checkpoint, or damaged ({error}); start again without --resume"
+            ) from error
+        wanted = json.loads(json.dumps(run, sort_keys=True))
+        if plan["run"] != wanted:
+            other = [k for k in wanted if plan["run"].get(k) != wanted[k]]
+            raise TrainingError(
+                f"{path} belongs to another run: {', '.join(other)} differ; "
+                "repeat the options it was started with, or start again without --resume"
+            )
+
+        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
+            return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
+
+        return cls(plan["run"], part("variables/"), part("best/"), tuple(plan["history"]))

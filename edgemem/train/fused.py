@@ -1,0 +1,181 @@
+"""The fused form: a stack over a whole sequence in one simulator step of NengoDL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from edgemem.cells import Cell, Norm, Stack
+from edgemem.cells.stack import scope
+from edgemem.ir import trace
+from edgemem.ops import Array
+from edgemem.train.sequence import has_loop, unroll
+
+Tensor = Any
+
+EPSILON = 1e-3
+"""Added to the variance of batch normalisation."""
+
+MOMENTUM = 0.99
+"""Share of the old moving statistics that each batch keeps."""
+
+
+class FusedStack(tf.keras.layers.Layer):  # type: ignore[misc]
+    """A stack of cells scanned over a sequence, as a Keras layer for a NengoDL ``TensorNode``.
+
+    While it trains, a :class:`~edgemem.cells.Norm` is batch normalisation over batch and time, and
+    a share of the sequences starts from the states that another sequence ended with, as on
+    continuous sound.
+
+    Parameters
+    ----------
+    stack : Stack
+    params : mapping
+        Trained arrays to start from.
+    n_steps : int
+        Length of the sequences.
+    batch : int
+        Sequences in a batch.
+    carry : float
+        Share of the training sequences that start from carried-over states.
+    seed : int
+        Of the choice which ones do.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        params: Mapping[str, Array],
+        n_steps: int,
+        batch: int,
+        carry: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name="fused_stack")
+        self.stack = stack
+        self.n_steps = n_steps
+        self.batch = batch
+        self.carry = carry
+        self.seed = seed
+        self._initial = {name: np.asarray(params[name], np.float32) for name in stack.params}
+        self._compiled = {prefix: _compiled(cell) for prefix, cell in stack.scopes()}
+        self.arrays: dict[str, Any] = {}
+        self.statistics: dict[str, Any] = {}
+        self.carried: dict[str, Any] = {}
+
+    def build(self, input_shape: Any) -> None:
+        def variable(name: str, value: Array, trainable: bool) -> Any:
+            start = tf.constant_initializer(value)
+            return self.add_weight(name, value.shape, "float32", start, trainable=trainable)
+
+        for name, value in self._initial.items():
+            self.arrays[name] = variable(name, value, True)
+        for prefix, cell in self.stack.scopes():
+            if isinstance(cell, Norm):
+                mean, variance = np.zeros(cell.n_in), np.full(cell.n_in, 1.0 - EPSILON)
+                self.statistics[prefix + "mean"] = variable(prefix + "mean", mean, False)
+                self.statistics[prefix + "variance"] = variable(prefix + "variance", variance, False)
+        for name, shape in self.stack.states.items():
+            self.carried[name] = variable(name + ".carried", np.zeros((self.batch, *shape)), False)
+        self.batches = self.add_weight(
+            "batches", (), "int64", tf.constant_initializer(0), trainable=False
+        )
+        self.built = True
+
+    def call(self, inputs: Tensor, training: Any = None) -> Tensor:
+        if training is None or isinstance(training, (bool, int)):
+            return self._run(inputs, bool(training))
+        return tf.cond(
+            tf.cast(training, tf.bool),
+            lambda: self._run(inputs, True),
+            lambda: self._run(inputs, False),
+        )
+
+    def _run(self, inputs: Tensor, training: bool) -> Tensor:
+        x = tf.reshape(inputs, [self.batch, self.n_steps, self.stack.n_in])
+        start = self._start(training)
+        after: dict[str, Tensor] = {}
+        for prefix, cell in self.stack.scopes():
+            if isinstance(cell, Norm):
+                x = self._normalise(prefix, x, training)
+                continue
+            arrays = {n: tf.convert_to_tensor(v) for n, v in scope(self.arrays, prefix).items()}
+            x, states = self._compiled[prefix](arrays, x, scope(start, prefix))
+            after.update({prefix + name: value for name, value in states.items()})
+        if training:
+            for name, value in after.items():
+                self.carried[name].assign(tf.stop_gradient(value))
+            self.batches.assign_add(1)
+        return tf.reshape(x, [self.batch, self.n_steps * self.stack.n_out])
+
+    def _start(self, training: bool) -> dict[str, Tensor]:
+        zero = {n: tf.zeros((self.batch, *s)) for n, s in self.stack.states.items()}
+        if not training or self.carry <= 0.0:
+            return zero
+        # stateless, so that a resumed run draws what the uninterrupted one would have drawn
+        seed = tf.stack([tf.cast(self.seed, tf.int64), self.batches])
+        kept = tf.random.stateless_uniform([self.batch], seed) < self.carry
+        return {
+            name: tf.where(
+                tf.reshape(kept, [self.batch] + [1] * (len(value.shape) - 1)),
+                tf.convert_to_tensor(self.carried[name]),
+                value,
+            )
+            for name, value in zero.items()
+        }
+
+    def _normalise(self, prefix: str, x: Tensor, training: bool) -> Tensor:
+        statistics = scope(self.statistics, prefix)
+        arrays = [self.arrays[prefix + "gain"], self.arrays[prefix + "offset"]]
+        fixed = None if training else [statistics["mean"], statistics["variance"]]
+        y, moments = self._compiled[prefix](
+            [tf.convert_to_tensor(a) for a in arrays],
+            x,
+            fixed if fixed is None else [tf.convert_to_tensor(a) for a in fixed],
+        )
+        if training:
+            for variable, now in zip((statistics["mean"], statistics["variance"]), moments):
+                variable.assign(MOMENTUM * variable + (1.0 - MOMENTUM) * tf.stop_gradient(now))
+        return y
+
+    def trained(self) -> dict[str, Array]:
+        """The trained arrays, batch normalisation folded into each norm's gain and offset."""
+        arrays = {name: np.asarray(v.numpy(), np.float64) for name, v in self.arrays.items()}
+        for prefix, cell in self.stack.scopes():
+            if isinstance(cell, Norm):
+                mean = np.asarray(self.statistics[prefix + "mean"].numpy(), np.float64)
+                variance = np.asarray(self.statistics[prefix + "variance"].numpy(), np.float64)
+                arrays[prefix + "gain"] = arrays[prefix + "gain"] / np.sqrt(variance + EPSILON)
+                arrays[prefix + "offset"] = (
+                    arrays[prefix + "offset"] - arrays[prefix + "gain"] * mean
+                )
+        return arrays
+
+
+def _compiled(cell: Cell) -> Any:
+    """The cell over a sequence, compiled as a whole where it holds no loop of its own."""
+    if isinstance(cell, Norm):
+        return tf.function(_batch_norm(cell), jit_compile=True)
+    graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
+
+    def run(arrays: dict[str, Tensor], x: Tensor, start: dict[str, Tensor]) -> Any:
+        return unroll(graph, arrays, x, start)
+
+    # a scan compiles its two loops itself: no loop may cross the border of a compiled function
+    return run if has_loop(graph) else tf.function(run, jit_compile=True)
+
+
+def _batch_norm(cell: Norm) -> Any:
+    graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
+
+    def run(arrays: list[Tensor], x: Tensor, statistics: list[Tensor] | None) -> Any:
+        mean, variance = statistics or tf.nn.moments(x, axes=[0, 1])
+        # y = gain (x - mean) / sqrt(variance + eps) + offset, as one gain and one offset
+        gain = arrays[0] * tf.math.rsqrt(variance + EPSILON)
+        folded = {"gain": gain, "offset": arrays[1] - gain * mean}
+        return unroll(graph, folded, x, {})[0], [mean, variance]
+
+    return run

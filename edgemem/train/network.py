@@ -1,0 +1,48 @@
+"""The Nengo network around the fused form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import nengo
+import nengo_dl
+import numpy as np
+
+from edgemem.train.fused import FusedStack
+
+
+@dataclass(frozen=True)
+class FusedNetwork:
+    """A ``nengo.Network`` whose one step is a whole sequence.
+
+    Parameters
+    ----------
+    network : nengo.Network
+    input : nengo.Node
+        Takes a sequence flattened to (n_steps * n_in,).
+    probe : nengo.Probe
+        Gives the outputs flattened to (n_steps * n_out,).
+    layer : FusedStack
+        Holds the trained arrays.
+    """
+
+    network: Any
+    input: Any
+    probe: Any
+    layer: FusedStack
+
+
+def fused_network(layer: FusedStack, seed: int = 0) -> FusedNetwork:
+    """A network of one input, the stack as a ``TensorNode``, and one probe."""
+    size_in = layer.n_steps * layer.stack.n_in
+    size_out = layer.n_steps * layer.stack.n_out
+    with nengo.Network(label="fused", seed=seed) as network:
+        nengo_dl.configure_settings(stateful=False, keep_history=False)
+        source = nengo.Node(np.zeros(size_in), label="input")
+        node = nengo_dl.TensorNode(
+            layer, shape_in=(size_in,), shape_out=(size_out,), pass_time=False, label="stack"
+        )
+        nengo.Connection(source, node, synapse=None)
+        probe = nengo.Probe(node, label="output")
+    return FusedNetwork(network, source, probe, layer)

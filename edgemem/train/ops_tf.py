@@ -1,0 +1,61 @@
+"""The ops over TensorFlow tensors: what training differentiates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = Any  # tf.Tensor carries no usable type
+
+
+class TensorOps:
+    """See :class:`edgemem.ops.Ops`; leading axes are batch and time."""
+
+    def matvec(self, weight: Tensor, x: Tensor) -> Tensor:
+        if len(x.shape) == 2:
+            return tf.matmul(x, weight, transpose_b=True)
+        flat = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), weight, transpose_b=True)
+        return tf.reshape(flat, [*_leading(x, 1), weight.shape[0]])
+
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+    def sub(self, a: Tensor, b: Tensor) -> Tensor:
+        return a - b
+
+    def mul(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b
+
+    def scale(self, a: Tensor, factor: float) -> Tensor:
+        return a * tf.cast(factor, a.dtype)
+
+    def sigmoid(self, a: Tensor) -> Tensor:
+        return tf.sigmoid(a)
+
+    def tanh(self, a: Tensor) -> Tensor:
+        return tf.tanh(a)
+
+    def relu(self, a: Tensor) -> Tensor:
+        return tf.nn.relu(a)
+
+    def split(self, a: Tensor, rows: int) -> Tensor:
+        return tf.reshape(a, [*_leading(a, 1), int(rows), a.shape[-1] // int(rows)])
+
+    def merge(self, a: Tensor) -> Tensor:
+        return tf.reshape(a, [*_leading(a, 2), a.shape[-2] * a.shape[-1]])
+
+    def slice(self, a: Tensor, start: int, stop: int) -> Tensor:
+        return a[..., int(start) : int(stop)]
+
+    def label(self, a: Tensor, name: str) -> Tensor:
+        return a
+
+
+def _leading(a: Tensor, trailing: int) -> list[Any]:
+    """The axes before the last ``trailing`` ones, static where they are known."""
+    static = a.shape.as_list()[: len(a.shape) - trailing]
+    if all(size is not None for size in static):
+        return list(static)
+    dynamic = tf.shape(a)
+    return [size if size is not None else dynamic[i] for i, size in enumerate(static)]

@@ -1,0 +1,114 @@
+"""What a person sees of a training run: a line that moves, a table, and a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgemem.errors import MissingExtraError
+from edgemem.files import write_atomic
+
+
+class Progress:
+    """Progress of training on standard error.
+
+    Parameters
+    ----------
+    epochs : int
+        Epochs of the whole run.
+    n_batches : int
+        Batches in an epoch.
+    batch : int
+        Clips in a batch.
+    quiet : bool
+        Say nothing.
+    """
+
+    def __init__(self, epochs: int, n_batches: int, batch: int, quiet: bool = False) -> None:
+        self.epochs = epochs
+        self.n_batches = n_batches
+        self.batch = batch
+        self.quiet = quiet
+        self._live = not quiet and sys.stderr.isatty()
+        self._began = time.monotonic()
+        self._done = 0
+        self._shown = 0.0
+
+    def step(self, epoch: int, batch: int, loss: float) -> None:
+        """After batch number ``batch`` (from 0) of ``epoch`` (from 0)."""
+        self._done += 1
+        now = time.monotonic()
+        if not self._live or now - self._shown < 0.5:
+            return
+        self._shown = now
+        left = (self.epochs - epoch) * self.n_batches - batch - 1
+        seconds = (now - self._began) / self._done
+        sys.stderr.write(
+            f"\repoch {epoch + 1}/{self.epochs}  {(batch + 1) / self.n_batches:4.0%}  "
+            f"loss {loss:.3f}  {self.batch / seconds:,.0f} clips/s  {_clock(left * seconds)} left  "
+        )
+        sys.stderr.flush()
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """After a whole epoch, with its row of the history."""
+        if self.quiet:
+            return
+        elapsed = time.monotonic() - self._began
+        per_epoch = elapsed / max(1.0, self._done / self.n_batches)
+        left = (self.epochs - row["epoch"]) * per_epoch
+        start = "\r\x1b[K" if self._live else ""
+        sys.stderr.write(
+            f"{start}epoch {row['epoch']:.0f}/{self.epochs}  loss {row['loss']:.4f}  "
+            f"validation accuracy {row['validation_accuracy']:.2%}  "
+            f"{row['seconds']:.0f} s  {_clock(left)} left\n"
+        )
+        sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """The history as CSV, a row for each epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_atomic(path, text.getvalue().encode())
+
+
+def draw_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """The history as a picture: loss and validation accuracy against epochs.
+
+    Raises
+    ------
+    MissingExtraError
+        Without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("the training curve", "matplotlib", "plot") from None
+    figure = Figure(figsize=(7.0, 3.5), layout="constrained")
+    left = figure.add_subplot()
+    right = left.twinx()
+    epochs = [row["epoch"] for row in history]
+    left.plot(epochs, [row["loss"] for row in history], color="tab:blue", label="training loss")
+    accuracy = [100.0 * row["validation_accuracy"] for row in history]
+    right.plot(epochs, accuracy, color="tab:orange", label="validation accuracy")
+    best = max(range(len(history)), key=lambda i: accuracy[i])
+    right.plot(epochs[best], accuracy[best], "o", color="tab:orange")
+    right.annotate(f"{accuracy[best]:.2f} %", (epochs[best], accuracy[best]), ha="right", va="top")
+    left.set_xlabel("epoch")
+    left.set_ylabel("training loss", color="tab:blue")
+    right.set_ylabel("validation accuracy, %", color="tab:orange")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    write_atomic(path, picture.getvalue())

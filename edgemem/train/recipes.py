@@ -1,0 +1,132 @@
+"""Recipes: which network, and how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edgemem.cells import CELLS, Cell, Dense, Norm, Stack
+from edgemem.errors import ConfigError, UnknownNameError
+from edgemem.train.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A keyword spotter and its training.
+
+    Parameters
+    ----------
+    cell : str
+        Name of the cell of every layer.
+    layers : tuple of mapping
+        Hyper-parameters of each layer, from the input on; sizes of inputs are filled in.
+    norm : str
+        Activation of the :class:`~edgemem.cells.Norm` after each layer; empty for no norm.
+    frames : int
+        Consecutive frames that make one input vector.
+    window : float
+        Length of the sound at the end of a clip over which logits are averaged, in seconds.
+    epochs, batch : int
+    learning_rate : float
+        Peak of a cosine schedule.
+    warmup : float
+        Epochs of linear rise before it.
+    weight_decay : float
+        Decoupled (Loshchilov & Hutter 2019), relative to the learning rate.
+    clip_norm : float
+        Largest norm of the gradient of an array.
+    smoothing : float
+        Label smoothing.
+    carry : float
+        Share of the sequences that start from the states another sequence ended with.
+    unknown, silence : float
+        Clips of other words and of background in an epoch, in mean numbers of clips a word.
+    augmentation : Augmentation
+    """
+
+    cell: str
+    layers: tuple[Mapping[str, Any], ...]
+    norm: str = ""
+    frames: int = 2
+    window: float = 0.58
+    epochs: int = 40
+    batch: int = 128
+    learning_rate: float = 4e-3
+    warmup: float = 1.0
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    smoothing: float = 0.1
+    carry: float = 0.5
+    unknown: float = 2.0
+    silence: float = 1.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise UnknownNameError("cell", self.cell, CELLS)
+        for name in ("epochs", "batch", "learning_rate", "window", "frames"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"recipe: {name} must be greater than 0 (got {getattr(self, name)})")
+        for name in ("carry", "smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"recipe: {name} must lie in [0, 1) (got {getattr(self, name)})")
+
+    def stack(self, n_in: int, n_out: int) -> Stack:
+        """The network for ``n_in`` features and ``n_out`` labels."""
+        cells: list[Cell] = [Norm(n_in)]
+        size = n_in
+        for layer in self.layers:
+            try:
+                cell = CELLS[self.cell](n_in=size, **layer)  # type: ignore[call-arg]
+            except TypeError as error:
+                raise ConfigError(f"recipe: a {self.cell} layer cannot take {dict(layer)}: {error}") from error
+            size = cell.n_out
+            cells.append(cell)
+            if self.norm:
+                cells.append(Norm(size, self.norm))
+        cells.append(Dense(size, n_out))
+        return Stack(tuple(cells))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return {**asdict(self), "layers": [dict(layer) for layer in self.layers]}
+
+
+def _lmu(n_units: int, *memories: tuple[float, int, int]) -> tuple[Mapping[str, Any], ...]:
+    """Feed-forward LMU layers of (theta, order, memory_d), linear: the norm holds the ReLU."""
+    return tuple(
+        {
+            "n_units": n_units,
+            "theta": theta,
+            "order": order,
+            "memory_d": memory_d,
+            "input_to_hidden": True,
+            "activation": "linear",
+        }
+        for theta, order, memory_d in memories
+    )
+
+
+RECIPES: dict[str, Recipe] = {
+    "lmu": Recipe(
+        "lmu", _lmu(128, (6.0, 6, 28), (12.0, 8, 24), (24.0, 10, 20), (24.0, 10, 20)), norm="relu"
+    ),
+    "lmu-small": Recipe(
+        "lmu", _lmu(56, (6.0, 6, 14), (12.0, 8, 12), (24.0, 10, 10), (24.0, 10, 10)), norm="relu"
+    ),
+    "lem": Recipe(
+        "lem", ({"n_units": 128}, {"n_units": 88}), norm="linear", learning_rate=3e-3
+    ),
+    "lem-small": Recipe("lem", ({"n_units": 64},), norm="linear", learning_rate=3e-3),
+    "lstm": Recipe("lstm", ({"n_units": 128},), norm="linear", learning_rate=3e-3),
+    "gru": Recipe("gru", ({"n_units": 128},), norm="linear", learning_rate=3e-3),
+}
+"""By name; the recipe of a cell is called like the cell."""
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe called ``name``."""
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    return RECIPES[name]

@@ -1,0 +1,243 @@
+"""The training run: a fused network, ``nengo_dl.Simulator.fit`` epoch by epoch, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nengo_dl
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from edgemem.cells import Stack
+from edgemem.data import Clips, DataSet
+from edgemem.errors import TrainingError
+from edgemem.ops import Array
+from edgemem.train.batches import Batches
+from edgemem.train.checkpoint import Checkpoint
+from edgemem.train.fused import FusedStack
+from edgemem.train.network import FusedNetwork, fused_network
+from edgemem.train.progress import Progress
+from edgemem.train.recipes import Recipe
+
+Labels = npt.NDArray[np.int64]
+
+
+class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Linear rise to ``peak``, then half a cosine down to zero (Loshchilov & Hutter 2017).
+
+    Parameters
+    ----------
+    peak : float
+    warmup, total : int
+        Lengths of the rise and of the whole, in batches.
+    """
+
+    def __init__(self, peak: float, warmup: int, total: int) -> None:
+        self.peak, self.warmup, self.total = peak, warmup, total
+
+    def __call__(self, step: Any) -> Any:
+        t = tf.cast(step, tf.float32)
+        rise = (t + 1.0) / max(1.0, float(self.warmup))
+        share = (t - self.warmup) / max(1.0, float(self.total - self.warmup))
+        fall = 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
+        return self.peak * tf.minimum(rise, fall)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"peak": self.peak, "warmup": self.warmup, "total": self.total}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run found.
+
+    Parameters
+    ----------
+    stack : Stack
+    params : dict
+        Trained arrays of the epoch that was best on validation.
+    history : tuple of mapping
+        One row for each epoch.
+    """
+
+    stack: Stack
+    params: dict[str, Array]
+    history: tuple[dict[str, float], ...]
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The row of the epoch whose arrays these are."""
+        return max(self.history, key=lambda row: row["validation_accuracy"])
+
+
+def fit(
+    data: DataSet,
+    recipe: Recipe,
+    seed: int,
+    checkpoint: Path,
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+    run: dict[str, Any] | None = None,
+) -> Result:
+    """Train ``recipe`` on ``data``.
+
+    Parameters
+    ----------
+    data : DataSet
+        With training and validation clips.
+    recipe : Recipe
+    seed : int
+    checkpoint : Path
+        Written after every epoch.
+    resume : bool
+        Go on from ``checkpoint``; the result is that of an uninterrupted run.
+    quiet : bool
+        Show no progress.
+    run : dict, optional
+        What identifies the run besides recipe and seed.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is no longer a number, or the checkpoint belongs to another run.
+    """
+    identity = {**(run or {}), "recipe": recipe.to_dict(), "seed": seed}
+    batches = Batches(data, recipe, seed)
+    stack = recipe.stack(batches.frontend.n_features, len(data.labels))
+    start = stack.init(np.random.default_rng([seed, 1]))
+    layer = FusedStack(stack, start, batches.n_steps, recipe.batch, recipe.carry, seed)
+    network = fused_network(layer, seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No GPU support detected")
+        with nengo_dl.Simulator(
+            network.network, minibatch_size=recipe.batch, seed=seed, progress_bar=False
+        ) as simulator:
+            session = _Session(simulator, network, batches, data)
+            session.compile()
+            state = Checkpoint.load(checkpoint, identity) if resume else None
+            if state is not None:
+                session.restore(state)
+            return session.train(checkpoint, identity, quiet)
+
+
+@dataclass
+class _Session:
+    """One simulator and its optimiser."""
+
+    simulator: Any
+    network: FusedNetwork
+    batches: Batches
+    data: DataSet
+    best: dict[str, Array] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def compile(self) -> None:
+        recipe = self.batches.recipe
+        steps = self.batches.n_batches
+        optimizer = tf.keras.optimizers.AdamW(
+            WarmCosine(recipe.learning_rate, round(recipe.warmup * steps), recipe.epochs * steps),
+            weight_decay=recipe.weight_decay,
+            clipnorm=recipe.clip_norm,
+            jit_compile=False,
+        )
+        n_steps, window = self.batches.n_steps, self.batches.window
+        n_labels = len(self.data.labels)
+        entropy = tf.keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.smoothing
+        )
+
+        def loss(target: Any, output: Any) -> Any:
+            logits = tf.reshape(output, [-1, n_steps, n_labels])[:, n_steps - window :]
+            wanted = tf.one_hot(tf.cast(tf.reshape(target, [-1]), tf.int32), n_labels)
+            return entropy(wanted, tf.reduce_mean(logits, axis=1))
+
+        self.simulator.compile(optimizer=optimizer, loss={self.network.probe: loss})
+        optimizer.build(self.simulator.keras_model.trainable_variables)
+
+    def variables(self) -> list[Any]:
+        """Every number that training changes, in a fixed order."""
+        model = self.simulator.keras_model
+        ours = [*self.network.layer.weights]
+        known = {id(v) for v in ours}
+        others = [v for v in model.weights if id(v) not in known]
+        return [*ours, *others, *model.optimizer.variables]
+
+    def restore(self, state: Checkpoint) -> None:
+        for place, variable in enumerate(self.variables()):
+            variable.assign(state.variables[str(place)])
+        self.best = {name: np.asarray(a) for name, a in state.best.items()}
+        self.history = [dict(row) for row in state.history]
+
+    def train(self, checkpoint: Path, identity: dict[str, Any], quiet: bool) -> Result:
+        recipe = self.batches.recipe
+        progress = Progress(recipe.epochs, self.batches.n_batches, recipe.batch, quiet)
+        for epoch in range(len(self.history), recipe.epochs):
+            began = time.monotonic()
+            loss = self._epoch(epoch, progress)
+            accuracy = self.accuracy(self.data.validation)
+            top = max((row["validation_accuracy"] for row in self.history), default=-1.0)
+            if accuracy > top:
+                self.best = self.network.layer.trained()
+            self.history.append(
+                {
+                    "epoch": epoch + 1,
+                    "loss": loss,
+                    "validation_accuracy": accuracy,
+                    "seconds": round(time.monotonic() - began, 3),
+                }
+            )
+            variables = {str(i): v.numpy() for i, v in enumerate(self.variables())}
+            Checkpoint(identity, variables, self.best, tuple(self.history)).save(checkpoint)
+            progress.epoch(self.history[-1])
+        return Result(self.network.layer.stack, self.best, tuple(self.history))
+
+    def _epoch(self, epoch: int, progress: Progress) -> float:
+        def show(batch: int, logs: dict[str, float]) -> None:
+            if not math.isfinite(logs["loss"]):
+                raise TrainingError(
+                    f"the loss became {logs['loss']} in epoch {epoch + 1}; resume with a lower "
+                    "--learning-rate, or look for features that are not numbers"
+                )
+            progress.step(epoch, batch, logs["loss"])
+
+        watch = tf.keras.callbacks.LambdaCallback(on_batch_end=show)
+        history = self.simulator.fit(
+            self._feed(epoch),
+            steps_per_epoch=self.batches.n_batches,
+            epochs=1,
+            verbose=0,
+            callbacks=[watch],
+        )
+        return float(history.history["loss"][0])
+
+    def _feed(self, epoch: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        once = np.ones((self.batches.recipe.batch, 1), np.int32)
+        for features, labels in self.batches.epoch(epoch):
+            inputs = features.reshape(len(features), 1, -1)
+            yield (
+                {"input": inputs, "n_steps": once},
+                {"output": labels.reshape(-1, 1, 1)},
+            )
+
+    def accuracy(self, clips: Clips) -> float:
+        """Share of clips whose mean logits over the window are largest for their label."""
+        logits = self.logits(clips)
+        return float((logits.argmax(axis=1) == clips.labels).mean())
+
+    def logits(self, clips: Clips) -> Array:
+        """Mean logits over the window, shape (n, n_labels)."""
+        batch, n_steps = self.batches.recipe.batch, self.batches.n_steps
+        frames = np.asarray(clips.features, np.float32)
+        features = self.batches.frontend.stack_frames(frames).reshape(len(frames), 1, -1)
+        missing = -len(features) % batch
+        padded = np.concatenate([features, np.zeros((missing, *features.shape[1:]), np.float32)])
+        output = self.simulator.predict(padded, verbose=0)[self.network.probe]
+        steps = output.reshape(len(padded), n_steps, -1)[: len(features)]
+        return np.asarray(steps[:, n_steps - self.batches.window :].mean(axis=1), np.float64)

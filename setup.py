@@ -1,0 +1,69 @@
+"""Packaging: ``edgemem`` here, and every package under ``targets/`` as a plug-in."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+TARGETS = find_packages("targets")
+NAMES = sorted(name for name in TARGETS if "." not in name)
+
+# tflite-runtime ends at Python 3.11 and breaks under numpy 2; ai-edge-litert takes over elsewhere.
+OLD = "python_version < '3.12' and sys_platform == 'linux'"
+NEW = "python_version >= '3.12' or sys_platform != 'linux'"
+
+CONVERT = ["flatbuffers>=23.5", "tflite==2.18.0"]
+AUDIO = ["soundfile>=0.12,<1"]
+SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
+PLOT = ["matplotlib>=3.7,<3.11"]
+# The newest versions that import together: nengo-dl 3.6.0 ends at TensorFlow 2.12.
+TRAIN = [
+    "tensorflow==2.12.1",
+    "nengo==3.2.0",
+    "nengo-dl==3.6.0",
+    "scipy>=1.10,<1.16",
+    "pillow>=10",
+    *CONVERT,
+    *AUDIO,
+    *PLOT,
+]
+TEST = [
+    "pytest==8.4.2",
+    "hypothesis==6.155.2",
+    "keras-lmu==0.7.0",
+    "python_speech_features==0.6",
+    "ruff==0.17.6",
+    "mypy==1.10.1",
+    "import-linter==2.16",
+]
+
+setup(
+    name="edgemem",
+    version="0.1.0",
+    description="Recurrent memory networks (LMU, LEM) from training to the device",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.9",
+    install_requires=[
+        "click>=8.1",
+        f"numpy>=1.23,<2; {OLD}",
+        f"tflite-runtime==2.14.0; {OLD}",
+        f"numpy>=1.26; {NEW}",
+        f"ai-edge-litert>=2.1; {NEW}",
+    ],
+    extras_require={
+        "train": TRAIN,
+        "convert": CONVERT,
+        "audio": AUDIO,
+        "synth": SYNTH,
+        "plot": PLOT,
+        "test": [*TRAIN, *SYNTH, *TEST],
+    },
+    packages=[*find_packages(include=["edgemem", "edgemem.*"]), *TARGETS],
+    package_dir={"edgemem": "edgemem", **{name: f"targets/{name}" for name in NAMES}},
+    package_data={"": ["py.typed", "*.md"], "edgemem.pretrained": ["*.model", "*.tflite", "*.md"]},
+    entry_points={
+        "console_scripts": ["edgemem = edgemem.cli:main"],
+        "edgemem.targets": [f"{name[len('edgemem_'):]} = {name}:TARGET" for name in NAMES],
+    },
+)

@@ -1,0 +1,161 @@
+"""Decisions: the mean of the last logits, threshold, hysteresis, refractory time."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.special
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgemem.errors import ConfigError, ShapeError
+from edgemem.runtime.detector import Detector, DetectorConfig, Event, decide, softmax
+
+LABELS = ("_silence_", "yes", "no")
+SHARP = DetectorConfig(window=1, threshold=0.9, release=0.5, refractory=0.0, ignore=("_silence_",))
+
+
+def logits_for(label: str | None, height: float = 10.0) -> np.ndarray:
+    return np.array([height if name == label else 0.0 for name in LABELS], np.float32)
+
+
+def events_of(config: DetectorConfig, heard: list[str | None]) -> list[tuple[int, str]]:
+    """Frame (from 1) and label of each event, with a frame of one second."""
+    detector = Detector(config, LABELS, 1.0)
+    found = [detector.push(logits_for(label)) for label in heard]
+    return [(round(event.time), event.label) for event in found if event is not None]
+
+
+def test_an_event_says_when_what_and_how_surely() -> None:
+    detector = Detector(SHARP, LABELS, 0.02, lead=0.03)
+    assert detector.push(logits_for(None)) is None
+    event = detector.push(logits_for("yes", 5.0))
+    assert event == Event(pytest.approx(0.07), "yes", pytest.approx(np.exp(5) / (np.exp(5) + 2)))
+
+
+def test_a_label_that_holds_fires_once_and_again_after_its_release() -> None:
+    assert events_of(SHARP, ["yes"] * 4 + [None] + ["yes"] * 2) == [(1, "yes"), (6, "yes")]
+
+
+def test_a_posterior_between_release_and_threshold_does_not_arm_again() -> None:
+    detector = Detector(SHARP, LABELS, 1.0)
+    between = np.log(np.array([0.2, 0.7, 0.1]))
+    fired = [detector.push(x) for x in (logits_for("yes"), between, logits_for("yes"))]
+    assert [event is not None for event in fired] == [True, False, False]
+
+
+def test_another_label_fires_at_once_without_a_refractory_time() -> None:
+    assert events_of(SHARP, ["yes", "no", "yes"]) == [(1, "yes"), (2, "no"), (3, "yes")]
+
+
+def test_nothing_fires_within_the_refractory_time() -> None:
+    config = replace(SHARP, refractory=3.0)
+    assert events_of(config, ["yes", "no", "no", "no", "no"]) == [(1, "yes"), (4, "no")]
+
+
+def test_ignored_labels_never_fire() -> None:
+    assert events_of(SHARP, ["_silence_"] * 5) == []
+
+
+def test_smoothing_waits_until_the_mean_is_sure() -> None:
+    config = replace(SHARP, window=4)
+    # Mean of four: 10, 20, 30, 40 over 4 against 0; softmax above 0.9 needs ln(18) = 2.9.
+    assert events_of(config, [None] * 4 + ["yes"] * 4) == [(6, "yes")]
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 999))
+@settings(max_examples=40, deadline=None)
+def test_posteriors_are_the_softmax_of_the_mean(window: int, count: int, seed: int) -> None:
+    logits = np.random.default_rng(seed).standard_normal((count, 3)).astype(np.float32) * 20
+    detector = Detector(replace(SHARP, window=window), LABELS, 0.01)
+    for row in logits:
+        detector.push(row)
+    mean = logits[-window:].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(detector.posteriors, scipy.special.softmax(mean), atol=1e-12)
+    assert decide(logits, window) == mean.argmax()
+
+
+def test_the_running_sum_does_not_drift() -> None:
+    detector = Detector(replace(SHARP, window=7), LABELS, 0.01)
+    for row in np.random.default_rng(0).standard_normal((20000, 3)) * 1e9:
+        detector.push(row)
+    for _ in range(7):
+        detector.push(np.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(detector.posteriors, scipy.special.softmax([1.0, 2.0, 3.0]))
+
+
+def test_reset_forgets_logits_events_and_time() -> None:
+    detector = Detector(replace(SHARP, window=3, refractory=9.0), LABELS, 0.5)
+    first = [detector.push(logits_for("yes")) for _ in range(3)]
+    detector.reset()
+    np.testing.assert_allclose(detector.posteriors, 1 / 3)
+    assert [detector.push(logits_for("yes")) for _ in range(3)] == first
+
+
+def test_posteriors_survive_huge_logits() -> None:
+    np.testing.assert_array_equal(softmax(np.array([1e4, 0.0, -1e4])), [1.0, 0.0, 0.0])
+
+
+def test_the_decision_on_a_batch_of_clips() -> None:
+    logits = np.zeros((2, 5, 3))
+    logits[0, :3, 1] = 9.0
+    logits[0, 3:, 2] = 1.0
+    logits[1, 4, 0] = 1.0
+    np.testing.assert_array_equal(decide(logits, 2), [2, 0])
+    np.testing.assert_array_equal(decide(logits, 5), [1, 0])
+    np.testing.assert_array_equal(decide(logits, 50), [1, 0])
+
+
+def test_no_logits_no_decision() -> None:
+    with pytest.raises(ShapeError, match=r"shape \(0, 3\); expected \(\.\.\., t, n_labels\)"):
+        decide(np.zeros((0, 3)), 5)
+
+
+def test_a_wrong_number_of_logits_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"shape \(4,\); expected \(3,\)"):
+        Detector(SHARP, LABELS, 0.01).push(np.zeros(4))
+
+
+def test_a_detector_that_ignores_everything_is_refused() -> None:
+    with pytest.raises(ConfigError, match="every label is ignored: yes, no"):
+        Detector(replace(SHARP, ignore=("yes", "no")), ("yes", "no"), 0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window": 0}, "window is 0"),
+        ({"window": 2.0}, "window is 2.0"),
+        ({"threshold": 1.5}, "threshold is 1.5; it must lie in"),
+        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"threshold": "high"}, "threshold is 'high'; it must be a number"),
+        ({"release": 0.95}, "release is 0.95; it must lie between 0 and the threshold, 0.9"),
+        ({"refractory": -1}, "refractory is -1.0; it must be 0 seconds or more"),
+        ({"refractory": float("inf")}, "refractory is inf"),
+        ({"ignore": "yes"}, "ignore is 'yes'; it must be a list of labels"),
+    ],
+)
+def test_values_that_cannot_work_are_named(change: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        replace(SHARP, **change)
+    assert message in str(raised.value)
+
+
+def test_json_brings_the_same_rule_back() -> None:
+    assert DetectorConfig.from_dict(json.loads(json.dumps(SHARP.to_dict()))) == SHARP
+    with pytest.raises(ConfigError, match=r"unknown field 'treshold'; known: .*threshold"):
+        DetectorConfig.from_dict({"treshold": 0.5})
+
+
+def test_a_push_takes_little_of_a_hop() -> None:
+    detector = Detector(DetectorConfig(), tuple("abcdefghijkl"), 0.01)
+    logits = np.random.default_rng(0).standard_normal((2000, 12)).astype(np.float32)
+    start = time.perf_counter()
+    for row in logits:
+        detector.push(row)
+    # 100 us of the 10 ms between two frames, on a busy machine.
+    assert (time.perf_counter() - start) / len(logits) < 1e-4

@@ -1,0 +1,92 @@
+"""The event loop: every stage fed in order, block size free, reset complete."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgemem.errors import ArtefactError
+from edgemem.frontend import FrontEnd
+from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.loop import Listener
+
+FRONTEND = FrontEnd(n_mels=4, f_max=8000.0)
+RULE = DetectorConfig(window=2, threshold=0.9, release=0.5, refractory=0.0, ignore=("_silence_",))
+
+
+class Tones:
+    """Leaky memory of the lowest and the highest band: 'low' or 'high' when one is loud."""
+
+    n_in, n_out = 4, 3
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.memory = np.zeros(4, np.float32)
+
+    def step(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self.memory = np.float32(0.5) * self.memory + np.float32(0.5) * (x + 60)
+        return np.array([0.0, self.memory[0], self.memory[3]], np.float32)
+
+
+def listener() -> Listener:
+    return Listener(FRONTEND, Tones(), RULE, ("_silence_", "low", "high"))
+
+
+def tones() -> npt.NDArray[np.int16]:
+    """Half a second each: silence, 300 Hz, silence, 6 kHz, silence."""
+    t = np.arange(8000) / 16000
+    parts = [0 * t, np.sin(2 * np.pi * 300 * t), 0 * t, np.sin(2 * np.pi * 6000 * t), 0 * t]
+    return np.asarray(20000 * np.concatenate(parts)).astype(np.int16)
+
+
+def test_two_tones_are_two_events_just_after_they_begin() -> None:
+    events = listener().push(tones())
+    assert [event.label for event in events] == ["low", "high"]
+    assert 0.5 < events[0].time < 0.6
+    assert 1.5 < events[1].time < 1.6
+    assert all(event.score >= 0.9 for event in events)
+
+
+@given(st.lists(st.integers(0, 5000), max_size=10))
+@settings(max_examples=15, deadline=None)
+def test_any_cutting_gives_the_same_events(cuts: list[int]) -> None:
+    samples, ends = tones(), np.cumsum([0, *cuts])
+    heard, found = listener(), []
+    for start, end in zip(ends, [*ends[1:], len(samples)]):
+        found += heard.push(samples[start:end])
+    assert found == listener().push(samples)
+
+
+def test_reset_starts_every_stage_anew() -> None:
+    heard = listener()
+    expected = heard.push(tones())
+    heard.push(tones()[:9000])
+    heard.reset()
+    assert heard.push(tones()) == expected
+
+
+def test_logits_carry_the_state_on() -> None:
+    whole = listener().logits(tones())
+    heard = listener()
+    parts = [heard.logits(part) for part in np.split(tones(), 5)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert whole.shape == (FRONTEND.n_frames(len(tones())), 3)
+
+
+@pytest.mark.parametrize(
+    ("frontend", "labels", "message"),
+    [
+        (FrontEnd(n_mels=5), ("a", "b", "c"), "maps 4 features to 3 logits, but .* 5 features"),
+        (FRONTEND, ("a", "b"), "there are 2 labels"),
+    ],
+)
+def test_parts_that_do_not_meet_are_refused(
+    frontend: FrontEnd, labels: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ArtefactError, match=message):
+        Listener(frontend, Tones(), RULE, labels)
