@@ -121,8 +121,12 @@ class Model:
         h.update(json.dumps(plan, sort_keys=True).encode())
         for name in sorted(self.params):
             h.update(name.encode())
-            h.update(np.ascontiguousarray(self.params[name], np.float64).tobytes())
+            h.update(np.ascontiguousarray(self.stored(name)).tobytes())
         return h.hexdigest()
+
+    def stored(self, name: str) -> npt.NDArray[Any]:
+        """The array in the precision of the file: float32 if trained, float64 if a constant."""
+        return np.asarray(self.params[name], "<f4" if name in self.cell.params else "<f8")
 
 
 def save(model: Model, path: Path) -> None:
@@ -152,9 +156,8 @@ def to_bytes(model: Model) -> bytes:
         "card": dict(model.card),
     }
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for name, array in model.params.items():
-        trained = name in model.cell.params
-        arrays[f"params/{name}"] = np.asarray(array, np.float32 if trained else np.float64)
+    for name in model.params:
+        arrays[f"params/{name}"] = model.stored(name)
     for part, sample in (("calibration", model.calibration), ("validation", model.validation)):
         levels = np.rint((sample.features - low) * (255.0 / (high - low)))
         arrays[f"{part}/features"] = np.clip(levels, 0, 255).astype(np.uint8)

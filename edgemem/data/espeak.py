@@ -76,16 +76,16 @@ class Voice:
         except OSError as error:
             raise DataError("the eSpeak NG process has ended") from error
         head = self._head()
-        if "error" in head:
-            raise DataError(head["error"])
         sound = _pipe(self._process.stdout).read(2 * head["samples"])
         return np.frombuffer(sound, "<i2").astype(np.int16)
 
     def _head(self) -> dict[str, Any]:
         line = _pipe(self._process.stdout).readline()
         if not line:
-            raise DataError("the eSpeak NG process has ended; its message is above")
+            raise DataError("the eSpeak NG process has ended")
         head: dict[str, Any] = json.loads(line)
+        if "error" in head:
+            raise DataError(head["error"])
         return head
 
 

@@ -37,7 +37,7 @@ class Speaker:
         data = espeakng_loader.get_data_path().encode()
         self.sample_rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
         if self.sample_rate <= 0:
-            raise OSError("eSpeak NG does not start: its data does not match its library")
+            raise OSError("its data does not match its library")
         self._parts: list[bytes] = []
         # The library keeps only a pointer: the callback must live as long as it does.
         self._callback = _CALLBACK(self._gather)
@@ -79,7 +79,11 @@ class Speaker:
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer every request until ``requests`` ends."""
-    speaker = Speaker()
+    try:
+        speaker = Speaker()
+    except (ImportError, OSError) as error:
+        _answer(answers, {"error": f"eSpeak NG does not start: {error}"})
+        return
     _answer(answers, {"version": speaker.version, "sample_rate": speaker.sample_rate})
     for line in requests:
         try:

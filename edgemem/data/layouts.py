@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -209,8 +210,7 @@ def _listed(files: list[Found], lists: dict[str, Path]) -> tuple[list[Found], li
     notes = []
     there = {file.name for file in files}
     for split, path in lists.items():
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        named = [line.strip() for line in lines if line.strip()]
+        named = [line.strip() for line in _text(path).splitlines() if line.strip()]
         wanted.update(dict.fromkeys(named, split))
         missing = sum(name not in there for name in named)
         if missing:
@@ -260,8 +260,8 @@ def _from_tables(root: Path, tables: dict[str, Path], rule: SpeakerRule) -> Inve
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.DictReader(file)
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
         columns = set(reader.fieldnames or ())
         if not {"file", "class"} <= columns:
             raise DataError(
@@ -271,6 +271,19 @@ def _rows(path: Path) -> Iterator[tuple[str, str]]:
         for row in reader:
             if row["file"] and row["class"]:
                 yield row["file"].strip().replace("\\", "/"), row["class"].strip()
+    except csv.Error as error:
+        raise DataError(f"{path} is no readable CSV file: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"cannot read {error.filename}: {error.strerror or error}") from error
 
 
 def _unlisted(
@@ -282,9 +295,15 @@ def _unlisted(
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Paths of all files below ``root``, sorted, without hidden ones."""
-    for folder, folders, names in os.walk(root):
+    """Paths of all files below ``root``, sorted, without hidden ones; links are followed once."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, onerror=_refuse, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         below = Path(folder).relative_to(root).as_posix()
         prefix = "" if below == "." else f"{below}/"
         yield from (prefix + name for name in sorted(names) if not name.startswith("."))

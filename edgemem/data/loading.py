@@ -19,7 +19,7 @@ from edgemem.data.source import Source, open_source
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.stores import Store, open_store
 from edgemem.data.types import SPLITS, Clip, Clips, DataSet, Features, Report, Skipped
-from edgemem.errors import ConfigError, DataError
+from edgemem.errors import DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
@@ -82,7 +82,7 @@ def load(
     """
     for split in splits:
         if split not in SPLITS:
-            raise ConfigError(f"no split named {split!r}; known: {', '.join(SPLITS)}")
+            raise UnknownNameError("split", split, SPLITS)
     source = open_source(root, protocol, frontend, background, speaker, seconds)
     loader = _Loader(source, open_store(source, cache, progress), seed)
     loaded = {split: loader.split(split) for split in SPLITS if split in splits}
@@ -129,7 +129,12 @@ class _Loader:
         number = {label: index for index, label in enumerate(source.protocol.labels)}
         labels = np.array([number[clip.label] for clip in kept], np.int64)
         clips = Clips(self._with(features, made), labels, tuple(clip.name for clip in kept))
-        return clips, report + read
+        return clips, report + read + Report(notes=self._lacking(split, kept))
+
+    def _lacking(self, split: str, clips: Sequence[Clip]) -> tuple[str, ...]:
+        there = {clip.label for clip in clips} | ({SILENCE} if split == "train" else set())
+        lacking = [label for label in self.source.protocol.labels if label not in there]
+        return (f"{split}: no clip of {', '.join(lacking)}",) if lacking else ()
 
     def background(self) -> tuple[Features, Report]:
         """Background noise of the training split."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from edgemem.data.layouts import ARCHIVE, Found, Inventory
 from edgemem.data.protocols import SILENCE, UNKNOWN, Protocol
-from edgemem.data.types import Clip, Report, Skipped
+from edgemem.data.types import Clip, Report
 
 # Speech Commands, 12 classes: silence and unknown words are a tenth of the wanted words each.
 _SHARE = 0.1
@@ -22,19 +23,20 @@ def words_of(
     Training gets every unknown word. In validation and test their number is a tenth of the wanted
     words', drawn by the digest of seed and name, unless the layout is a finished test archive.
     """
-    kept, skipped = [], []
+    kept: list[tuple[Found, str]] = []
+    strange: Counter[str] = Counter()
     for file in found.files:
         if file.split != split:
             continue
         label = protocol.label_of(file.word)
         if label is None:
-            skipped.append(Skipped(file.name, f"no label for it in the protocol {protocol.name}"))
+            strange[file.word] += 1
         else:
             kept.append((file, label))
     if split != "train" and found.layout != ARCHIVE:
         kept = _thinned(kept, seed)
     clips = [Clip(file.path, label, file.name) for file, label in kept]
-    return clips, Report(0, tuple(skipped))
+    return clips, Report(notes=_strange_notes(strange, split))
 
 
 def silence_count(protocol: Protocol, clips: Sequence[Clip]) -> int:
@@ -51,6 +53,15 @@ def silence_count(protocol: Protocol, clips: Sequence[Clip]) -> int:
 def rank(name: str, seed: int) -> bytes:
     """Sorting key that mixes names, the same on every machine."""
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+
+
+def _strange_notes(strange: Counter[str], split: str) -> tuple[str, ...]:
+    if not strange:
+        return ()
+    words = ", ".join(sorted(strange)[:5]) + (", ..." if len(strange) > 5 else "")
+    return (
+        f"{split}: {sum(strange.values())} files of words without a label were left out ({words})",
+    )
 
 
 def _thinned(kept: list[tuple[Found, str]], seed: int) -> list[tuple[Found, str]]:

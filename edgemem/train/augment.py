@@ -41,7 +41,7 @@ class Augmentation:
         Largest length of each, in frames and bands.
     """
 
-    shift: float = 0.1
+    shift: float = 0.15
     stretch: float = 0.1
     level: tuple[float, float] = (-12.0, 6.0)
     noise: float = 0.7

@@ -17,17 +17,7 @@ from click.testing import CliRunner
 from edgemem.cli import LazyGroup, main
 from edgemem.errors import ConfigError
 
-HEAVY = [
-    "tensorflow",
-    "keras",
-    "nengo",
-    "nengo_dl",
-    "scipy",
-    "matplotlib",
-    "pandas",
-    "soundfile",
-    "PIL",
-]
+HEAVY = ("tensorflow", "keras", "nengo", "nengo_dl", "scipy", "matplotlib", "soundfile", "PIL")
 
 
 def loaded_after(statement: str) -> set[str]:

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Speech Commands v0.02, 12 classes: train, convert, and read the official test set once.
+
+Trains on the log-mel pictures (training speakers), chooses the epoch on validation speakers,
+converts to int8 TFLite, and evaluates float and int8 on the 4,890 official test recordings through
+the streaming front end: with the state reset at each clip, and carried on from a second of
+background before it (the set's own silence clips). Models that are there are not trained again.
+
+usage: kws12.py DATA OUT [--only NAME ...]
+
+DATA holds the folders speech_commands_v0.02_logmel40, speech_commands_v0.02_test and
+speech_commands_noise. OUT gets NAME.model, NAME.tflite and kws12.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+RUNS = {
+    "kws12-lmu": ["--recipe", "lmu", "--seed", "1"],
+    "kws12-lem": ["--recipe", "lem", "--seed", "1"],
+    "kws12-lmu-small": ["--recipe", "lmu-small", "--seed", "1"],
+}
+HEAD = (
+    "| network | parameters | form | bytes | reset at each clip | after 1 s of background |\n"
+    "|---|---|---|---|---|---|"
+)
+
+
+def edgemem(*arguments: str | Path) -> dict[str, Any]:
+    """Run a command of edgemem and read its JSON."""
+    command = [sys.executable, "-m", "edgemem.cli", *map(str, arguments), "--json"]
+    print("$ edgemem", *map(str, arguments), file=sys.stderr, flush=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def make(name: str, data: Path, out: Path) -> list[str]:
+    """Train, convert and evaluate one network; its rows of the table."""
+    model, converted = out / f"{name}.model", out / f"{name}.tflite"
+    noise = data / "speech_commands_noise" / "_background_noise_"
+    test = data / "speech_commands_v0.02_test"
+    if not model.exists():
+        edgemem(
+            *("train", "kws", *RUNS[name], "--name", name, "--out", model),
+            *("--data", data / "speech_commands_v0.02_logmel40", "--frontend", "pictures"),
+            *("--protocol", "12", "--background", noise),
+        )
+    edgemem("convert", model, "--target", "tflite", "--out", converted)
+    parameters = edgemem("info", model)["parameters"]
+    rows = []
+    for form, file in (("float", model), ("int8", converted)):
+        common = ("evaluate", file, "--data", test, "--protocol", "12")
+        reset = edgemem(*common)
+        carried = edgemem(*common, "--carry", "1")
+        size = f"{file.stat().st_size:,}" if form == "int8" else ""
+        rows.append(
+            f"| {name} | {parameters:,} | {form} | {size} | {reset['accuracy']:.2%} "
+            f"({reset['clips']} clips) | {carried['accuracy']:.2%} |"
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows = [row for name in options.only for row in make(name, options.data, options.out)]
+    table = "\n".join([HEAD, *rows, "", f"{datetime.date.today()}, seed 1"])
+    (options.out / "kws12.md").write_text(table + "\n")
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
