@@ -1,13 +1,41 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and archives whose bytes follow from their contents."""
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
-from contextlib import suppress
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgemem.errors import OutputError
+
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    AttributeError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What zip, JSON and NumPy raise when they read a damaged or foreign file."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -19,24 +47,82 @@ def write_atomic(path: Path, data: bytes) -> None:
         If the folder cannot be written or the disk is full; what stood at ``path`` still stands.
     """
     path = Path(path)
-    beside = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
+    with _beside(path) as beside:
+        with beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(beside).chmod(0o666 & ~_umask())
-        Path(beside).replace(path)
-    except OSError as error:
-        if beside is not None:
+        beside.chmod(0o666 & ~_umask())
+        beside.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a ``path`` that could not be written, before long work is spent on its content.
+
+    Raises
+    ------
+    OutputError
+        If it is a folder, or the folder it is in cannot be made or written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise _cannot_write(path, "Is a directory")
+    with _beside(path):
+        pass
+
+
+def zip_bytes(entries: Mapping[str, bytes], *, compress: bool, prefix: bytes = b"") -> bytes:
+    """A zip archive of ``entries``, behind ``prefix``: equal entries give equal bytes."""
+    buffer = io.BytesIO()
+    buffer.write(prefix)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in entries.items():
+            entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    return buffer.getvalue()
+
+
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """The .npy file of one array."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> bytes:
+    """The .npz file of ``arrays``: equal arrays give equal bytes."""
+    entries = {f"{name}.npy": npy_bytes(array) for name, array in arrays.items()}
+    return zip_bytes(entries, compress=compress)
+
+
+def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file; nothing in it is executed."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """An empty file in the folder of ``path``; gone afterwards, unless it was renamed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        try:
+            yield Path(name)
+        finally:
             with suppress(OSError):
-                Path(beside).unlink()
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"cannot write {path}: {reason}; choose a folder with space and write access"
-        ) from error
+                Path(name).unlink()
+    except OSError as error:
+        raise _cannot_write(path, error.strerror or str(error)) from error
+
+
+def _cannot_write(path: Path, reason: str) -> OutputError:
+    return OutputError(
+        f"cannot write {path}: {reason}; choose a folder with space and write access"
+    )
 
 
 def _umask() -> int:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edgemem.cells import Cell, from_dict
 from edgemem.errors import EdgememError, ModelError
-from edgemem.files import write_atomic
+from edgemem.files import DAMAGE, npy_bytes, write_atomic, zip_bytes
 from edgemem.frontend import FrontEnd
 from edgemem.ir import Graph, trace
 from edgemem.ops import Array
@@ -162,14 +162,9 @@ def to_bytes(model: Model) -> bytes:
         levels = np.rint((sample.features - low) * (255.0 / (high - low)))
         arrays[f"{part}/features"] = np.clip(levels, 0, 255).astype(np.uint8)
         arrays[f"{part}/labels"] = sample.labels.astype(np.int64)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        _add(archive, PLAN, json.dumps(plan, indent=1, sort_keys=True).encode())
-        for name in sorted(arrays):
-            part = io.BytesIO()
-            np.save(part, arrays[name], allow_pickle=False)
-            _add(archive, f"{name}.npy", part.getvalue())
-    return buffer.getvalue()
+    entries = {PLAN: json.dumps(plan, indent=1, sort_keys=True).encode()}
+    entries.update({f"{name}.npy": npy_bytes(arrays[name]) for name in sorted(arrays)})
+    return zip_bytes(entries, compress=True)
 
 
 def load(path: Path) -> Model:
@@ -183,28 +178,41 @@ def load(path: Path) -> Model:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            plan = json.loads(archive.read(PLAN))
-            if not isinstance(plan, dict) or not isinstance(plan.get("format"), int):
-                raise ModelError(f"{path} is no edgemem model: {PLAN} has no format number")
-            if plan["format"] > FORMAT:
-                raise ModelError(
-                    f"{path} has format {plan['format']}, this edgemem reads up to {FORMAT}; "
-                    "upgrade edgemem"
-                )
-            arrays = {
-                name[: -len(".npy")]: np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in archive.namelist()
-                if name.endswith(".npy")
-            }
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        plan = _plan(path, entries)
+        arrays = {
+            name[: -len(".npy")]: np.load(io.BytesIO(data), allow_pickle=False)
+            for name, data in entries.items()
+            if name.endswith(".npy")
+        }
         return _build(path, plan, arrays)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
-    except EdgememError:
+    except ModelError:
         raise
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
+    except EdgememError as error:
+        raise ModelError(f"{path}: {error}; train it again, or upgrade edgemem") from error
+    except DAMAGE as error:
         raise ModelError(
             f"{path} is no edgemem model, or damaged ({error}); train it again or copy it again"
         ) from error
+
+
+def _plan(path: Path, entries: Mapping[str, bytes]) -> dict[str, Any]:
+    if PLAN not in entries:
+        raise ModelError(
+            f"{path} is no edgemem model: it has no {PLAN}"
+            + ("; it is a converted network" if "manifest.json" in entries else "")
+        )
+    plan = json.loads(entries[PLAN])
+    if not isinstance(plan, dict) or not isinstance(plan.get("format"), int):
+        raise ModelError(f"{path} is no edgemem model: {PLAN} has no format number")
+    if plan["format"] > FORMAT:
+        raise ModelError(
+            f"{path} has format {plan['format']}, this edgemem reads up to {FORMAT}; "
+            "upgrade edgemem"
+        )
+    return plan
 
 
 def _build(path: Path, plan: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Model:
@@ -247,10 +255,3 @@ def _feature_range(model: Model) -> tuple[float, float]:
     if high is None:
         high = max((float(part.max()) for part in found), default=1.0)
     return low, max(high, low + 1e-6)
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    archive.writestr(entry, data)

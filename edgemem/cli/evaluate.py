@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from edgemem.data.types import Clip
     from edgemem.evaluate.clips import ClipScores
+    from edgemem.evaluate.latency import Latency
 
 FOLDER = click.Path(path_type=Path)
 
@@ -53,14 +54,17 @@ def command(
     network. Every clip is streamed through front end, network and stored decision rule.
     """
     from edgemem.evaluate.clips import evaluate_clips
+    from edgemem.evaluate.latency import latency
     from edgemem.runtime.network import open_network
 
     network = open_network(file)
     scores = evaluate_clips(network, data, protocol, split, carry, background, _progress)
+    times = latency(network)
     if as_json:
-        click.echo(json.dumps({"file": str(network.path), "carry": carry, **scores.to_dict()}))
+        about = {"file": str(network.path), "carry": carry, "latency": times.to_dict()}
+        click.echo(json.dumps({**about, **scores.to_dict()}))
     else:
-        click.echo("\n".join(_lines(scores, carry)))
+        click.echo("\n".join([*_lines(scores, carry), _time_line(times)]))
 
 
 def _lines(scores: ClipScores, carry: float) -> Iterator[str]:
@@ -71,6 +75,13 @@ def _lines(scores: ClipScores, carry: float) -> Iterator[str]:
     width = max(len(label) for label in scores.labels)
     for label, row in zip(scores.labels, scores.confusion):
         yield f"  {label:<{width}} " + " ".join(f"{count:5d}" for count in row)
+
+
+def _time_line(times: Latency) -> str:
+    return (
+        f"one feature vector ({1e3 * times.period:g} ms of sound) takes {1e6 * times.whole:.0f} us,"
+        f" {1e6 * times.step:.0f} us of them the network: {times.share:.2%} of real time here"
+    )
 
 
 def _progress(clips: Sequence[Clip]) -> Iterable[Clip]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +23,13 @@ STDIN = "-"
 )
 @click.argument("file")
 @click.argument("clips", nargs=-1, required=True, metavar="CLIP...|-")
-def command(file: str, clips: tuple[str, ...]) -> None:
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="PNG",
+    help="Also draw features, posteriors and events of the one CLIP; needs the extra plot.",
+)
+def command(file: str, clips: tuple[str, ...], plot: Path | None) -> None:
     """Hear keywords in sound.
 
     FILE is a converted network or the name of a pretrained one. Each CLIP is a wav or FLAC file,
@@ -31,10 +38,13 @@ def command(file: str, clips: tuple[str, ...]) -> None:
     A clip that cannot be read is named on standard error, the others are heard all the same, and
     the exit status is 1.
     """
-    from edgemem.errors import AudioError
+    from edgemem.errors import AudioError, ConfigError
     from edgemem.runtime.network import open_network
 
-    listener = open_network(file).listener()
+    if plot and (len(clips) > 1 or STDIN in clips):
+        raise ConfigError("--plot draws one recording; name one wav or FLAC file")
+    network = open_network(file)
+    listener = network.listener()
     failed = False
     for clip in clips:
         listener.reset()
@@ -45,6 +55,11 @@ def command(file: str, clips: tuple[str, ...]) -> None:
             failed = True
     if failed:
         raise SystemExit(1)
+    if plot:
+        from edgemem.evaluate.picture import draw
+        from edgemem.runtime.sources import read_clip
+
+        draw(network, read_clip(clips[0]), plot)
 
 
 def _blocks(clip: str) -> Iterable[Samples]:

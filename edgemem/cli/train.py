@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgemem.errors import ConfigError, MissingExtraError
+from edgemem.files import check_writable
 
 if TYPE_CHECKING:
     from edgemem.train.recipes import Recipe
@@ -21,7 +23,9 @@ def command() -> None:
     """Train a network in NengoDL, by task."""
 
 
-@command.command()
+@command.command(
+    epilog="Example: edgemem train kws --recipe lem --data DIR --epochs 10 --out kws.model"
+)
 @click.option("--cell", default=None, help="lmu, lem, lstm or gru: the cell's own recipe.")
 @click.option("--recipe", "recipe_name", default=None, help="A recipe by name, e.g. lmu-small.")
 @click.option(
@@ -31,7 +35,12 @@ def command() -> None:
     type=click.Path(exists=True, path_type=Path),
     help="Speech Commands, a folder a word, lists, or precomputed features.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The model file to write.",
+)
 @click.option("--protocol", default=None, help="12, 35, folders, or words:yes,no,...")
 @click.option("--frontend", default=None, help="'pictures', or a JSON file with a front end.")
 @click.option(
@@ -41,10 +50,10 @@ def command() -> None:
     help="More recordings of background noise.",
 )
 @click.option("--cache", default=None, type=click.Path(path_type=Path), help="Folder for features.")
-@click.option("--epochs", type=click.IntRange(1), default=None)
-@click.option("--batch", type=click.IntRange(1), default=None)
-@click.option("--learning-rate", type=float, default=None)
-@click.option("--carry", type=float, default=None, help="Share of sequences with carried state.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training clips.")
+@click.option("--batch", type=click.IntRange(1), help="Clips in a batch.")
+@click.option("--learning-rate", type=float, help="Peak of the schedule.")
+@click.option("--carry", type=float, help="Share of sequences with carried state.")
 @click.option(
     "--layer",
     "layers",
@@ -53,7 +62,13 @@ def command() -> None:
     help="Hyper-parameters of a layer, in place of the recipe's; repeat for each layer.",
 )
 @click.option("--name", default=None, help="Name in the model file; by default that of the file.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Decides all that is drawn.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside OUT.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
@@ -76,15 +91,11 @@ def kws(
 ) -> None:
     """Train a keyword spotter.
 
-    OUT gets the model; beside it stand OUT.checkpoint (written after every epoch: an interrupted
-    run goes on with --resume), OUT.history.csv and OUT.curve.png.
-
-    \b
-    edgemem train kws --cell lmu --data speech_commands --out kws.model
-    edgemem train kws --recipe lem --data DIR --epochs 10 --out kws.model --resume
+    OUT gets the model; beside it stand OUT.history.csv and OUT.curve.png. OUT.checkpoint is
+    written after every epoch and goes when the model is there: a run that was interrupted goes on
+    with --resume and the options it was started with, to the result it would have had.
     """
-    if out.exists() and not resume:
-        raise ConfigError(f"{out} is there already; choose another --out, or --resume its run")
+    _check_out(out, resume)
     recipe = _recipe(cell, recipe_name, layers, overrides)
     summary = _train(
         root, out, protocol, frontend, background, cache, recipe, name, seed, resume, quiet
@@ -96,6 +107,18 @@ def kws(
             f"{out}: {summary['parameters']:,} parameters, validation accuracy "
             f"{summary['validation_accuracy']:.2%} (epoch {summary['best_epoch']})"
         )
+
+
+def _check_out(out: Path, resume: bool) -> None:
+    """Refuse to write over what is there, and what could not be written after hours of work."""
+    checkpoint = beside(out, "checkpoint")
+    if out.exists() and not (resume and checkpoint.exists()):
+        raise ConfigError(f"{out} is there already, and its run is over; choose another --out")
+    if checkpoint.exists() and not resume:
+        raise ConfigError(
+            f"{checkpoint} of an unfinished run is there; go on with --resume, or remove it"
+        )
+    check_writable(out)
 
 
 def _recipe(
@@ -138,11 +161,7 @@ def _train(
     resume: bool,
     quiet: bool,
 ) -> dict[str, Any]:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import nengo_dl  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("training", "nengo-dl", "train") from None
+    _check_extras()
     from edgemem import model as models
     from edgemem.data import load
     from edgemem.data.readers import declared
@@ -166,11 +185,17 @@ def _train(
             err=True,
         )
     run = {"data": root.name, "protocol": data.protocol, "clips": len(data.train)}
-    result = fit(data, recipe, seed, beside(out, "checkpoint"), resume=resume, quiet=quiet, run=run)
+    checkpoint = beside(out, "checkpoint")
+    try:
+        result = fit(data, recipe, seed, checkpoint, resume=resume, quiet=quiet, run=run)
+    except KeyboardInterrupt:
+        click.echo("\n" + _stopped(checkpoint), err=True)
+        raise
     model = make_model(name or out.stem, data, recipe, seed, result, run)
     write_history(beside(out, "history.csv"), result.history)
     draw_history(beside(out, "curve.png"), result.history)
     models.save(model, out)
+    checkpoint.unlink(missing_ok=True)
     return {
         "model": str(out),
         "parameters": model.n_params,
@@ -178,6 +203,24 @@ def _train(
         "best_epoch": int(result.best["epoch"]),
         "digest": model.digest,
     }
+
+
+def _check_extras() -> None:
+    """Refuse to start without the packages that the end of a run needs, too."""
+    # TensorFlow reads it once, when it is imported
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import nengo_dl  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("training", "nengo-dl", "train") from None
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("training", "matplotlib", "train")
+
+
+def _stopped(checkpoint: Path) -> str:
+    if checkpoint.exists():
+        return "stopped; the same command with --resume goes on after the last whole epoch"
+    return "stopped before the first epoch was over; nothing was kept"
 
 
 def beside(out: Path, suffix: str) -> Path:

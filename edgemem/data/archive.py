@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edgemem.data.layouts import Found, Inventory, crossing_notes
+from edgemem.data.npfiles import load_arrays
 from edgemem.data.splits import split_of
 from edgemem.data.stores import ArrayStore
 from edgemem.data.types import SPLITS, Report
@@ -33,10 +33,9 @@ def open_archive(path: Path) -> tuple[Inventory, ArrayStore]:
         If the file is damaged, lacks an array, or its arrays do not meet.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no readable .npz archive of plain arrays: {error}") from error
+        arrays = load_arrays(path)
+    except DataError as error:
+        raise DataError(f"{path}: {error}; expected a .npz file of plain arrays") from error
     for name in ("features", "labels"):
         if name not in arrays:
             raise DataError(f"{path} has no array {name!r}; it has: {', '.join(sorted(arrays))}")

@@ -6,13 +6,13 @@ import hashlib
 import io
 import os
 import re
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edgemem.data.npfiles import load_arrays
 from edgemem.data.types import Features
 from edgemem.errors import AudioError, DataError, OutputError
 from edgemem.files import write_atomic
@@ -22,7 +22,6 @@ Progress = Callable[[int, int], None]
 
 _DIGEST_SIZE = 32
 _PROGRESS_STEP = 256
-_FOREIGN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def default_folder() -> Path:
@@ -87,9 +86,9 @@ class FeatureCache:
             data = self.path(digit).read_bytes()
             if hashlib.sha256(data[_DIGEST_SIZE:]).digest() != data[:_DIGEST_SIZE]:
                 return self._empty()
-            with np.load(io.BytesIO(data[_DIGEST_SIZE:]), allow_pickle=False) as file:
-                shard = Shard(file["digests"], file["features"])
-        except _FOREIGN:
+            arrays = load_arrays(io.BytesIO(data[_DIGEST_SIZE:]))
+            shard = Shard(arrays["digests"], arrays["features"])
+        except (OSError, KeyError, DataError):
             return self._empty()
         count = len(shard.digests)
         fits = (

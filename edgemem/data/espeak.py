@@ -53,7 +53,11 @@ class Utterance:
 
 
 class Voice:
-    """A running eSpeak NG."""
+    """A running eSpeak NG.
+
+    How a word sounds depends a little on what was said before it: the same utterances in the same
+    order, from the start of the process, give the same samples.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -73,10 +77,13 @@ class Voice:
         try:
             _pipe(self._process.stdin).write(request)
             _pipe(self._process.stdin).flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a broken or a closed pipe
             raise DataError("the eSpeak NG process has ended") from error
         head = self._head()
-        sound = _pipe(self._process.stdout).read(2 * head["samples"])
+        size = 2 * head["samples"]
+        sound = _pipe(self._process.stdout).read(size)
+        if len(sound) < size:
+            raise DataError("the eSpeak NG process has ended")
         return np.frombuffer(sound, "<i2").astype(np.int16)
 
     def _head(self) -> dict[str, Any]:

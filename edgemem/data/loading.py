@@ -121,7 +121,7 @@ class _Loader:
         missing -= sum(clip.label == SILENCE for clip in good) if missing else 0
         made = cuts(source.recordings, split, missing, source.n_samples, self.seed)
         kept = [*good, *made]
-        if not kept:
+        if not good:
             raise DataError(
                 f"no usable clip in the split {split} of {source.found.layout}; "
                 + "; ".join((source.report + report + read).lines())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgemem.data.npfiles import load_array
 from edgemem.data.types import Cut, Features
 from edgemem.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 
@@ -141,6 +142,8 @@ class PictureReader:
         try:
             with Image.open(path) as image:
                 pixels = np.asarray(image)
+        except Image.DecompressionBombError as error:
+            raise DataError("picture that is far too large") from error
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise DataError("damaged picture") from error
         if pixels.shape != self.shape or pixels.dtype != np.uint8:
@@ -178,10 +181,7 @@ class ArrayReader:
         return self.n_frames, self.frontend.n_bands
 
     def read(self, path: Path) -> Features:
-        try:
-            values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError("damaged array file") from error
+        values = load_array(path)
         if values.shape != self.shape:
             raise DataError(_mismatch("array", values.shape, self.shape))
         if values.dtype.kind not in "fiu" or not np.isfinite(values).all():

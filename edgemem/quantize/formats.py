@@ -63,7 +63,8 @@ class Format:
         integers = np.rint(np.asarray(x) / self._along(np.ndim(x))) + self.zero_point
         # float64 cannot hold the ends of int64; what comes near them is no sensible value
         limit = float(min(self.highest, 1 << 53))
-        return np.clip(integers, max(self.lowest, -limit), limit).astype(self.dtype)
+        held: NDArray[Any] = np.clip(integers, max(self.lowest, -limit), limit)
+        return held.astype(self.dtype)
 
     def dequantize(self, q: NDArray[Any]) -> Array:
         """The reals that the integers ``q`` stand for."""

@@ -155,12 +155,17 @@ class Augmenter:
 
     def _features(self, power: Frames) -> Frames:
         decibels = np.float32(10.0 / np.log(10.0)) * np.log(power + np.float32(1e-20))
-        features = decibels * np.float32(self.frontend.gain) + np.float32(self.frontend.offset)
-        return np.clip(features, self.frontend.low, self.frontend.high, dtype=np.float32)
+        features: Frames = decibels * np.float32(self.frontend.gain)
+        features += np.float32(self.frontend.offset)
+        low, high = self.frontend.low, self.frontend.high
+        if low is not None or high is not None:
+            np.clip(features, low, high, out=features)
+        return features
 
 
 def _exp10(decibels: npt.NDArray[Any]) -> Frames:
-    return np.exp(np.asarray(decibels, np.float32) * np.float32(np.log(10.0) / 10.0))
+    power: Frames = np.exp(np.asarray(decibels, np.float32) * np.float32(np.log(10.0) / 10.0))
+    return power
 
 
 def _decibels(level: npt.NDArray[Any]) -> Frames:

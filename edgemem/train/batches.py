@@ -1,4 +1,4 @@
-"""Batches of one epoch: which clips, in which order, how varied. All of it follows from the seed."""
+"""Batches of an epoch: which clips, in which order, how varied; all of it follows a seed."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class Batches:
     data : DataSet
     recipe : Recipe
     seed : int
+
+    Raises
+    ------
+    DataError
+        If the clips are too few for a batch, or too short for a step.
     """
 
     data: DataSet
@@ -35,6 +40,11 @@ class Batches:
     seed: int
 
     def __post_init__(self) -> None:
+        if self.n_steps < 1:
+            raise DataError(
+                f"clips of {self.data.train.features.shape[1]} frames are too short for a network "
+                f"that reads {self.recipe.frames} frames a step"
+            )
         if self.n_batches < 1:
             raise DataError(
                 f"{len(self.data.train)} training clips do not fill one batch of "
@@ -71,25 +81,35 @@ class Batches:
             yield self._batch(chosen[start : start + self.recipe.batch], augmenter, rng)
 
     def _counts(self) -> tuple[int, int, int]:
-        """Clips of words, of other words, and of silence in an epoch."""
-        labels, train = self.data.labels, self.data.train.labels
-        special = [labels.index(name) for name in (SILENCE, UNKNOWN) if name in labels]
-        words = int((~np.isin(train, special)).sum())
-        mean = words / max(1, len(labels) - len(special))
+        """Clips of words, of other words, and of made-up silence in an epoch."""
+        special = [i for i in (self._unknown, self._silence) if i is not None]
+        words = int((~np.isin(self.data.train.labels, special)).sum())
+        mean = words / max(1, len(self.data.labels) - len(special))
         unknown = silence = 0
-        if UNKNOWN in labels:
-            there = int((train == labels.index(UNKNOWN)).sum())
+        if self._unknown is not None:
+            there = int((self.data.train.labels == self._unknown).sum())
             unknown = min(there, round(self.recipe.unknown * mean))
-        if SILENCE in labels and len(self.data.background):
+        if self._silence is not None:
             silence = round(self.recipe.silence * mean)
         return words, unknown, silence
 
+    @property
+    def _unknown(self) -> int | None:
+        """Label of other words."""
+        return self.data.labels.index(UNKNOWN) if UNKNOWN in self.data.labels else None
+
+    @property
+    def _silence(self) -> int | None:
+        """Label of made-up silence; without background the set's own silence is like a word."""
+        there = SILENCE in self.data.labels and len(self.data.background) > 0
+        return self.data.labels.index(SILENCE) if there else None
+
     def _choose(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Positions in the training split, shuffled; -1 stands for silence."""
-        labels, train = self.data.labels, self.data.train.labels
+        train = self.data.train.labels
         _, n_unknown, n_silence = self._counts()
-        is_unknown = train == (labels.index(UNKNOWN) if UNKNOWN in labels else -1)
-        is_silence = train == (labels.index(SILENCE) if SILENCE in labels else -1)
+        is_unknown = train == (-1 if self._unknown is None else self._unknown)
+        is_silence = train == (-1 if self._silence is None else self._silence)
         words = np.flatnonzero(~is_unknown & ~is_silence)
         unknown = rng.choice(np.flatnonzero(is_unknown), n_unknown, replace=False)
         return rng.permutation(np.concatenate([words, unknown, np.full(n_silence, -1)]))
@@ -105,5 +125,5 @@ class Batches:
         labels[spoken] = self.data.train.labels[chosen[spoken]]
         if not spoken.all():
             frames[~spoken] = augmenter.silence(int((~spoken).sum()), rng)
-            labels[~spoken] = self.data.labels.index(SILENCE)
+            labels[~spoken] = self._silence
         return self.frontend.stack_frames(frames), labels

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import TrainingError
-from edgemem.files import write_atomic
+from edgemem.files import DAMAGE, npz_bytes, write_atomic
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -48,14 +46,12 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write to ``path``; whole or not at all."""
         plan = json.dumps({"run": self.run, "history": list(self.history)}, sort_keys=True)
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            plan=np.frombuffer(plan.encode(), np.uint8),
+        arrays = {
+            "plan": np.frombuffer(plan.encode(), np.uint8),
             **{f"variables/{k}": v for k, v in self.variables.items()},
             **{f"best/{k}": v for k, v in self.best.items()},
-        )
-        write_atomic(path, buffer.getvalue())
+        }
+        write_atomic(path, npz_bytes(arrays, compress=False))
 
     @classmethod
     def load(cls, path: Path, run: Mapping[str, Any]) -> Checkpoint:
@@ -66,25 +62,36 @@ class Checkpoint:
         TrainingError
             If it is missing, damaged, or of a run other than ``run``.
         """
+        if not path.exists():
+            raise TrainingError(f"{path}: no checkpoint to resume; leave out --resume")
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             plan = json.loads(arrays.pop("plan").tobytes())
-        except FileNotFoundError:
-            raise TrainingError(f"{path}: no checkpoint to resume; leave out --resume") from None
-        except (BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
+            found, history = plan["run"], tuple(plan["history"])
+        except DAMAGE as error:
             raise TrainingError(
-                f"{path} is no checkpoint, or damaged ({error}); start again without --resume"
+                f"{path} is no checkpoint, or damaged ({error}); remove it and start again"
             ) from error
-        wanted = json.loads(json.dumps(run, sort_keys=True))
-        if plan["run"] != wanted:
-            other = [k for k in wanted if plan["run"].get(k) != wanted[k]]
+        differing = _differing(found, json.loads(json.dumps(run)))
+        if differing:
             raise TrainingError(
-                f"{path} belongs to another run: {', '.join(other)} differ; "
-                "repeat the options it was started with, or start again without --resume"
+                f"{path} belongs to another run: {', '.join(differing)}; repeat the options it was "
+                "started with, or remove it and start again"
             )
 
         def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
 
-        return cls(plan["run"], part("variables/"), part("best/"), tuple(plan["history"]))
+        return cls(found, part("variables/"), part("best/"), history)
+
+
+def _differing(found: Any, wanted: Any, name: str = "") -> list[str]:
+    """Names of the options whose values differ, each with both."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return [
+            text
+            for key in sorted({*found, *wanted})
+            for text in _differing(found.get(key), wanted.get(key), f"{name}{key}.")
+        ]
+    return [] if found == wanted else [f"{name[:-1]} was {found}, now {wanted}"]

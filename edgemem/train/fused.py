@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from edgemem.cells import Cell, Norm, Stack
@@ -67,7 +68,7 @@ class FusedStack(tf.keras.layers.Layer):  # type: ignore[misc]
         self.carried: dict[str, Any] = {}
 
     def build(self, input_shape: Any) -> None:
-        def variable(name: str, value: Array, trainable: bool) -> Any:
+        def variable(name: str, value: npt.NDArray[Any], trainable: bool) -> Any:
             start = tf.constant_initializer(value)
             return self.add_weight(name, value.shape, "float32", start, trainable=trainable)
 
@@ -77,7 +78,9 @@ class FusedStack(tf.keras.layers.Layer):  # type: ignore[misc]
             if isinstance(cell, Norm):
                 mean, variance = np.zeros(cell.n_in), np.full(cell.n_in, 1.0 - EPSILON)
                 self.statistics[prefix + "mean"] = variable(prefix + "mean", mean, False)
-                self.statistics[prefix + "variance"] = variable(prefix + "variance", variance, False)
+                self.statistics[prefix + "variance"] = variable(
+                    prefix + "variance", variance, False
+                )
         for name, shape in self.stack.states.items():
             self.carried[name] = variable(name + ".carried", np.zeros((self.batch, *shape)), False)
         self.batches = self.add_weight(

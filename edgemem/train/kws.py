@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgemem.data import Clips, DataSet
 from edgemem.data.protocols import SILENCE, UNKNOWN
+from edgemem.ir import Graph, trace
 from edgemem.model import Model, Sample
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.detector import DetectorConfig, softmax
 from edgemem.train.augment import Augmenter
 from edgemem.train.batches import Batches
 from edgemem.train.recipes import Recipe
@@ -20,6 +20,9 @@ from edgemem.train.trainer import Result
 CALIBRATION_SEQUENCES = 12
 CALIBRATION_CLIPS = 4
 VALIDATION_CLIPS = 240
+THRESHOLD_CLIPS = 1500
+THRESHOLDS = (0.5, 0.9)
+FALSE_ACCEPTS = 0.01
 
 
 def make_model(
@@ -32,16 +35,15 @@ def make_model(
 ) -> Model:
     """The model of a training run, with what conversions need."""
     batches = Batches(data, recipe, seed)
+    params = {**result.params, **result.stack.constants}
     return Model(
         name=name,
         frontend=batches.frontend,
         cell=result.stack,
-        params={**result.params, **result.stack.constants},
+        params=params,
         labels=data.labels,
         protocol=data.protocol,
-        detector=DetectorConfig(
-            window=batches.window, ignore=tuple(n for n in (SILENCE, UNKNOWN) if n in data.labels)
-        ),
+        detector=choose_detector(trace(result.stack, params), data, batches, seed),
         calibration=calibration_sample(data, batches, seed),
         validation=validation_sample(data.validation, batches, seed),
         card={
@@ -53,6 +55,31 @@ def make_model(
             "training_seconds": round(sum(row["seconds"] for row in result.history)),
             **card,
         },
+    )
+
+
+def choose_detector(graph: Graph, data: DataSet, batches: Batches, seed: int) -> DetectorConfig:
+    """Decision rule with a threshold found on validation clips.
+
+    The threshold is the least one, within :data:`THRESHOLDS`, that all but :data:`FALSE_ACCEPTS`
+    of the clips without a keyword stay below; without such clips it is the middle of the range.
+    """
+    ignore = tuple(name for name in (SILENCE, UNKNOWN) if name in data.labels)
+    keyword = [label not in ignore for label in data.labels]
+    others = np.flatnonzero(~np.asarray(keyword)[data.validation.labels])
+    low, high = THRESHOLDS
+    threshold = (low + high) / 2.0
+    if len(others):
+        rng = np.random.default_rng([seed, 4])
+        chosen = rng.permutation(others)[:THRESHOLD_CLIPS]
+        frames = data.validation.features[chosen].astype(np.float32)
+        logits, _ = graph.scan(batches.frontend.stack_frames(frames).astype(np.float64))
+        posteriors = softmax(logits[:, -batches.window :].mean(axis=1))
+        best = posteriors[:, keyword].max(axis=1)
+        threshold = float(np.clip(np.quantile(best, 1.0 - FALSE_ACCEPTS), low, high))
+    threshold = round(threshold, 2)
+    return DetectorConfig(
+        window=batches.window, threshold=threshold, release=threshold / 2.0, ignore=ignore
     )
 
 

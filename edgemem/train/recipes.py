@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, cast
 
 from edgemem.cells import CELLS, Cell, Dense, Norm, Stack
 from edgemem.errors import ConfigError, UnknownNameError
 from edgemem.train.augment import Augmentation
+
+_TYPES = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
 
 @dataclass(frozen=True)
@@ -65,22 +67,24 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
             raise UnknownNameError("cell", self.cell, CELLS)
-        for name in ("epochs", "batch", "learning_rate", "window", "frames"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"recipe: {name} must be greater than 0 (got {getattr(self, name)})")
+        for name in ("epochs", "batch", "learning_rate", "window", "frames", "clip_norm"):
+            self._check(name, getattr(self, name) > 0, "must be greater than 0")
+        for name in ("warmup", "weight_decay", "unknown", "silence"):
+            self._check(name, getattr(self, name) >= 0, "must not be negative")
         for name in ("carry", "smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"recipe: {name} must lie in [0, 1) (got {getattr(self, name)})")
+            self._check(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
+        self.stack(1, 1)  # refuses layers that cannot work, before any data is read
+
+    def _check(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise ConfigError(f"recipe: {name} {rule} (got {getattr(self, name)})")
 
     def stack(self, n_in: int, n_out: int) -> Stack:
         """The network for ``n_in`` features and ``n_out`` labels."""
         cells: list[Cell] = [Norm(n_in)]
         size = n_in
         for layer in self.layers:
-            try:
-                cell = CELLS[self.cell](n_in=size, **layer)  # type: ignore[call-arg]
-            except TypeError as error:
-                raise ConfigError(f"recipe: a {self.cell} layer cannot take {dict(layer)}: {error}") from error
+            cell = _layer(self.cell, size, layer)
             size = cell.n_out
             cells.append(cell)
             if self.norm:
@@ -91,6 +95,21 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON values."""
         return {**asdict(self), "layers": [dict(layer) for layer in self.layers]}
+
+
+def _layer(name: str, n_in: int, values: Mapping[str, Any]) -> Cell:
+    """A cell of ``values``, each of the type that the cell's field has."""
+    wanted = [field for field in fields(cast(Any, CELLS[name])) if field.name != "n_in"]
+    kinds = {field.name: str(field.type) for field in wanted}
+    for key, value in values.items():
+        if key not in kinds:
+            raise UnknownNameError(f"hyper-parameter of {name} layers", key, kinds)
+        if type(value) not in _TYPES.get(kinds[key], ()):
+            raise ConfigError(f"{name}.{key}: must be of type {kinds[key]} (got {value!r})")
+    missing = [f.name for f in wanted if f.default is MISSING and f.name not in values]
+    if missing:
+        raise ConfigError(f"a {name} layer needs {', '.join(missing)} (got {dict(values)})")
+    return cast(Cell, cast(Any, CELLS[name])(n_in=n_in, **values))
 
 
 def _lmu(n_units: int, *memories: tuple[float, int, int]) -> tuple[Mapping[str, Any], ...]:
@@ -115,9 +134,7 @@ RECIPES: dict[str, Recipe] = {
     "lmu-small": Recipe(
         "lmu", _lmu(56, (6.0, 6, 14), (12.0, 8, 12), (24.0, 10, 10), (24.0, 10, 10)), norm="relu"
     ),
-    "lem": Recipe(
-        "lem", ({"n_units": 128}, {"n_units": 88}), norm="linear", learning_rate=3e-3
-    ),
+    "lem": Recipe("lem", ({"n_units": 128}, {"n_units": 88}), norm="linear", learning_rate=3e-3),
     "lem-small": Recipe("lem", ({"n_units": 64},), norm="linear", learning_rate=3e-3),
     "lstm": Recipe("lstm", ({"n_units": 128},), norm="linear", learning_rate=3e-3),
     "gru": Recipe("gru", ({"n_units": 128},), norm="linear", learning_rate=3e-3),

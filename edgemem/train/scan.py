@@ -107,9 +107,7 @@ def scan(recurrence: Recurrence, weights: Values, drives: Values, start: Values)
     """
     nodes, weights = stack_products(recurrence.nodes, weights)
     names = tuple(weights)
-    loop = _Loop(
-        Recurrence(nodes, names, recurrence.drives, recurrence.states, recurrence.after)
-    )
+    loop = _Loop(Recurrence(nodes, names, recurrence.drives, recurrence.states, recurrence.after))
     trajectory = loop(
         [weights[n] for n in names],
         [_time_major(drives[n]) for n in recurrence.drives],

@@ -82,7 +82,11 @@ def _stepped(
 
 
 def _linear(
-    graph: Graph, parts: Partition, memory: LinearMemory, values: Values, start: Mapping[str, Tensor]
+    graph: Graph,
+    parts: Partition,
+    memory: LinearMemory,
+    values: Values,
+    start: Mapping[str, Tensor],
 ) -> Tensor:
     """The trajectory of a linear memory, its write vector taken into the impulse response."""
     A = graph.params[memory.matrix]

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from edgemem.cells import Stack
 from edgemem.data import Clips, DataSet
-from edgemem.errors import TrainingError
+from edgemem.errors import DataError, TrainingError
 from edgemem.ops import Array
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint
@@ -105,11 +105,16 @@ def fit(
 
     Raises
     ------
+    DataError
+        If there are too few clips, or clips that are too short.
     TrainingError
         If the loss is no longer a number, or the checkpoint belongs to another run.
     """
     identity = {**(run or {}), "recipe": recipe.to_dict(), "seed": seed}
     batches = Batches(data, recipe, seed)
+    if not len(data.validation):
+        raise DataError("no validation clips, by which the best epoch is chosen")
+    state = Checkpoint.load(checkpoint, identity) if resume else None
     stack = recipe.stack(batches.frontend.n_features, len(data.labels))
     start = stack.init(np.random.default_rng([seed, 1]))
     layer = FusedStack(stack, start, batches.n_steps, recipe.batch, recipe.carry, seed)
@@ -121,7 +126,6 @@ def fit(
         ) as simulator:
             session = _Session(simulator, network, batches, data)
             session.compile()
-            state = Checkpoint.load(checkpoint, identity) if resume else None
             if state is not None:
                 session.restore(state)
             return session.train(checkpoint, identity, quiet)
@@ -170,7 +174,15 @@ class _Session:
         return [*ours, *others, *model.optimizer.variables]
 
     def restore(self, state: Checkpoint) -> None:
-        for place, variable in enumerate(self.variables()):
+        """Put everything back as it was after the epoch of a checkpoint."""
+        variables = self.variables()
+        shapes = {str(i): tuple(v.shape) for i, v in enumerate(variables)}
+        if shapes != {name: array.shape for name, array in state.variables.items()}:
+            raise TrainingError(
+                "the checkpoint was written by another version of edgemem or TensorFlow; "
+                "go on with that one, or remove the checkpoint and start again"
+            )
+        for place, variable in enumerate(variables):
             variable.assign(state.variables[str(place)])
         self.best = {name: np.asarray(a) for name, a in state.best.items()}
         self.history = [dict(row) for row in state.history]
@@ -181,7 +193,10 @@ class _Session:
         for epoch in range(len(self.history), recipe.epochs):
             began = time.monotonic()
             loss = self._epoch(epoch, progress)
-            accuracy = self.accuracy(self.data.validation)
+            logits = self.logits(self.data.validation)
+            if not np.isfinite(logits).all():
+                raise _diverged("the outputs are no finite numbers", epoch)
+            accuracy = float((logits.argmax(axis=1) == self.data.validation.labels).mean())
             top = max((row["validation_accuracy"] for row in self.history), default=-1.0)
             if accuracy > top:
                 self.best = self.network.layer.trained()
@@ -201,10 +216,7 @@ class _Session:
     def _epoch(self, epoch: int, progress: Progress) -> float:
         def show(batch: int, logs: dict[str, float]) -> None:
             if not math.isfinite(logs["loss"]):
-                raise TrainingError(
-                    f"the loss became {logs['loss']} in epoch {epoch + 1}; resume with a lower "
-                    "--learning-rate, or look for features that are not numbers"
-                )
+                raise _diverged(f"the loss became {logs['loss']}", epoch)
             progress.step(epoch, batch, logs["loss"])
 
         watch = tf.keras.callbacks.LambdaCallback(on_batch_end=show)
@@ -226,11 +238,6 @@ class _Session:
                 {"output": labels.reshape(-1, 1, 1)},
             )
 
-    def accuracy(self, clips: Clips) -> float:
-        """Share of clips whose mean logits over the window are largest for their label."""
-        logits = self.logits(clips)
-        return float((logits.argmax(axis=1) == clips.labels).mean())
-
     def logits(self, clips: Clips) -> Array:
         """Mean logits over the window, shape (n, n_labels)."""
         batch, n_steps = self.batches.recipe.batch, self.batches.n_steps
@@ -241,3 +248,10 @@ class _Session:
         output = self.simulator.predict(padded, verbose=0)[self.network.probe]
         steps = output.reshape(len(padded), n_steps, -1)[: len(features)]
         return np.asarray(steps[:, n_steps - self.batches.window :].mean(axis=1), np.float64)
+
+
+def _diverged(what: str, epoch: int) -> TrainingError:
+    return TrainingError(
+        f"{what} in epoch {epoch + 1}; start again with a lower --learning-rate, or look for "
+        "features that are no finite numbers"
+    )

@@ -21,7 +21,10 @@ RUNS = {
     "arabic-lmu": ["--recipe", "lmu", "--epochs", "60", "--seed", "1"],
     "arabic-lem": ["--recipe", "lem", "--epochs", "60", "--seed", "1"],
 }
-HEAD = "| network | parameters | validation | test, float | test, int8 | bytes |\n|---|---|---|---|---|---|"
+HEAD = (
+    "| network | parameters | validation | test, float | test, int8 | bytes |\n"
+    "|---|---|---|---|---|---|"
+)
 
 
 def make(name: str, data: Path, out: Path) -> str:
@@ -44,7 +47,9 @@ def make(name: str, data: Path, out: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()

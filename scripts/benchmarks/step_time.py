@@ -120,7 +120,9 @@ def medians(calls: dict[str, Callable[[], Any]], steps: int) -> dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("files", nargs="*")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--json", action="store_true")
@@ -133,7 +135,7 @@ def main() -> None:
     from edgemem import pretrained
     from edgemem.runtime.network import open_network
 
-    files = options.files or [n for n in pretrained.names()]
+    files = options.files or list(pretrained.names())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lstm.tflite"
         # TensorFlow and the device interpreter cannot live in one process

@@ -1,0 +1,70 @@
+"""TFLite target: one ``.tflite`` file that any TFLite interpreter opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from edgemem.errors import ConfigError, MissingExtraError
+from edgemem.ops import OP_NAMES
+from edgemem.target import Converted, Tolerance
+
+if TYPE_CHECKING:
+    from edgemem.artefact import Artefact
+    from edgemem.target import Features, Runner, Source
+
+Mode = Literal["int8", "int16", "none"]
+
+TOLERANCES = {
+    "int8": Tolerance(distance=0.25, agreement=0.95, replay=0.1),
+    "int16": Tolerance(distance=0.12, agreement=0.97, replay=0.05),
+    "none": Tolerance(distance=1e-3, agreement=0.99, replay=1e-3),
+}
+
+
+@dataclass(frozen=True)
+class TFLiteOptions:
+    """How the network is held."""
+
+    quantize: Mode = field(
+        default="int8",
+        metadata={
+            "help": "int8: 8-bit products, 16-bit states; int16: 16-bit values, 8-bit weights; "
+            "none: 32-bit floats."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.quantize not in TOLERANCES:
+            raise ConfigError(
+                f"quantize: no form named {self.quantize!r}; known: {', '.join(sorted(TOLERANCES))}"
+            )
+
+
+class TFLiteTarget:
+    """See :class:`edgemem.target.Target`."""
+
+    name: ClassVar[str] = "tflite"
+    summary: ClassVar[str] = "integer or float TFLite, for Raspberry Pi, Android, microcontrollers"
+    ops: ClassVar[frozenset[str]] = OP_NAMES
+    Options: ClassVar[type[TFLiteOptions]] = TFLiteOptions
+
+    def tolerance(self, options: TFLiteOptions) -> Tolerance:
+        return TOLERANCES[options.quantize]
+
+    def convert(self, model: Source, options: TFLiteOptions, calibration: Features) -> Converted:
+        try:
+            from .convert import convert
+        except ModuleNotFoundError as error:
+            if error.name not in ("flatbuffers", "tflite"):
+                raise
+            raise MissingExtraError("converting to TFLite", str(error.name), "convert") from error
+        return convert(model, options.quantize, calibration)
+
+    def load(self, artefact: Artefact, reference_kernels: bool = False) -> Runner:
+        from .runner import TFLiteRunner
+
+        return TFLiteRunner(artefact, reference_kernels)
+
+
+TARGET = TFLiteTarget()

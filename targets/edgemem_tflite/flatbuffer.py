@@ -15,12 +15,13 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-from edgemem.quantize.formats import Format
+from edgemem.quantize import Format
+
+from .names import SIGNATURE
 
 SCHEMA_VERSION = 3
 IDENTIFIER = b"TFL3"
 ALIGNMENT = 16
-SIGNATURE = "serving_default"
 
 TYPES: Mapping[str, int] = {
     "float32": tflite.TensorType.FLOAT32,

@@ -9,19 +9,14 @@ import numpy as np
 import tflite
 
 from edgemem.errors import UnsupportedOpError
-from edgemem.ir import INPUT, Graph
-from edgemem.ops import Array
+from edgemem.ir import Graph
 from edgemem.quantize import Format, affine, per_row, symmetric
 
 from .flatbuffer import Program
+from .names import INPUT, NEXT, OUTPUT
 from .plan import Plan
 from .steps import Step
-from .tensors import Drawing, Shape, image, natural
-
-NEXT = ".next"
-"""Ending of the name under which a state comes back."""
-
-OUTPUT = "y"
+from .tensors import Drawing, Shape, activation, image, natural
 
 BIAS_LIMIT = 2.0**30
 """Weights get scales that keep biases below this, so that accumulators cannot overflow."""
@@ -81,9 +76,7 @@ class _Lowering:
     def _keep(self, name: str, tensor: int) -> None:
         bits = self._draw.format_of(tensor).bits
         shape = natural(self._shapes[name])
-        self._values[name, bits] = self._draw.reshape(
-            tensor, image(shape) if bits == 8 else shape
-        )
+        self._values[name, bits] = self._draw.reshape(tensor, image(shape) if bits == 8 else shape)
 
     # values in the width in which a step wants them
 
@@ -148,7 +141,7 @@ class _Lowering:
             "Padding": tflite.Padding.VALID,
             "StrideW": 1,
             "StrideH": 1,
-            "FusedActivationFunction": _activation(step),
+            "FusedActivationFunction": activation(step.relu),
         }
         # a 1x1 convolution: XNNPACK took scales per row for these before it did for
         # FULLY_CONNECTED
@@ -158,7 +151,7 @@ class _Lowering:
 
     def _wide_product(self, step: Step, x: int) -> None:
         weights = self._weights(step, x, 64, ())
-        fields = {"FusedActivationFunction": _activation(step), "KeepNumDims": 1}
+        fields = {"FusedActivationFunction": activation(step.relu), "KeepNumDims": 1}
         result = self._result(step)
         self._keep(
             step.name,
@@ -194,9 +187,7 @@ class _Lowering:
             q = draw.tensor("", draw.shape_of(second), form)
             second = draw.op("QUANTIZE", 2, (second,), q)
         shape = draw.shape_of(first)
-        joined = draw.tensor(
-            "", (*shape[:-1], shape[-1] + draw.shape_of(second)[-1]), form
-        )
+        joined = draw.tensor("", (*shape[:-1], shape[-1] + draw.shape_of(second)[-1]), form)
         axis = {"Axis": len(shape) - 1}
         draw.op("CONCATENATION", 3, (first, second), joined, "ConcatenationOptions", axis)
         self._wide_product(step, joined)
@@ -205,7 +196,7 @@ class _Lowering:
         bits = self._plan.home[step.name].bits
         inputs = tuple(self._operand(name, bits) for name in step.inputs)
         code = step.op.upper()
-        fields = {"FusedActivationFunction": _activation(step)}
+        fields = {"FusedActivationFunction": activation(step.relu)}
         result = self._result(step)
         version = {"ADD": 2, "SUB": 2, "MUL": 2}[code]
         if bits == 16:
@@ -230,12 +221,12 @@ class _Lowering:
             self._values[name, bits] = self._draw.tensor("", shape, form, data)
         return self._values[name, bits]
 
-    def _only_shifts(self, a: int, b: int, result: int) -> bool:
-        """Whether TFLite's shifting form of int16 addition applies.
+    def _only_shifts(self, *tensors: int) -> bool:
+        """Whether TFLite's shifting form of int16 addition applies to operands and result.
 
         Powers of two, one operand on the scale of the result, the other on that or a finer one.
         """
-        scales = [float(self._draw.format_of(t).scale) for t in (a, b, result)]
+        scales = [float(self._draw.format_of(tensor).scale) for tensor in tensors]
         if any(math.frexp(scale)[0] != 0.5 for scale in scales):
             return False
         return max(scales[:2]) == scales[2]
@@ -248,9 +239,7 @@ class _Lowering:
         constant = self._draw.tensor("", (1,), form, form.quantize(factor))
         version = 4 if bits == 16 else 2
         result = self._result(step)
-        self._keep(
-            step.name, self._draw.op("MUL", version, (x, constant), result, "MulOptions")
-        )
+        self._keep(step.name, self._draw.op("MUL", version, (x, constant), result, "MulOptions"))
 
     def _curve(self, step: Step) -> None:
         bits = self._plan.home[step.name].bits
@@ -263,9 +252,7 @@ class _Lowering:
         bits = self._plan.home[step.name].bits
         shape = natural(step.shape)
         x = self._value(step.inputs[0], bits)
-        self._values[step.name, bits] = self._draw.reshape(
-            x, image(shape) if bits == 8 else shape
-        )
+        self._values[step.name, bits] = self._draw.reshape(x, image(shape) if bits == 8 else shape)
 
     def _slice(self, step: Step) -> None:
         bits = self._plan.home[step.name].bits
@@ -279,8 +266,3 @@ class _Lowering:
         self._keep(
             step.name, self._draw.op("SLICE", version, (x, begin, size), result, "SliceOptions")
         )
-
-
-def _activation(step: Step) -> int:
-    kinds = tflite.ActivationFunctionType
-    return int(kinds.RELU if step.relu else kinds.NONE)

@@ -8,20 +8,23 @@ weights have 8 in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgemem.errors import ConfigError
 from edgemem.ir import INPUT, Graph
-from edgemem.ops import Array
+from edgemem.ops import Array, FloatOps
 from edgemem.quantize import Format, Observed, affine, symmetric
 
 from .steps import CURVES, ELEMENTWISE, LAYOUT, SUMS, Step
 
 HEADROOM = 1.25
 """States may go that much further than calibration saw before they saturate."""
+
+CLIP_SAMPLE = 5000
+"""About so many values decide where to clip."""
 
 TANH = {8: Format(8, 2.0**-7), 16: Format(16, 2.0**-15)}
 SIGMOID = {8: Format(8, 2.0**-8, -128), 16: Format(16, 2.0**-15)}
@@ -44,9 +47,7 @@ class Plan:
     narrow: Mapping[str, Format]
 
 
-def plan(
-    graph: Graph, steps: Sequence[Step], observed: Mapping[str, Observed], mode: str
-) -> Plan:
+def plan(graph: Graph, steps: Sequence[Step], observed: Mapping[str, Observed], mode: str) -> Plan:
     """Formats for ``"int8"`` or ``"int16"``."""
     if mode == "int16":
         wide = {INPUT, *graph.states, *(step.name for step in steps)}
@@ -138,7 +139,7 @@ class _Planner:
 
     def _names_widened(self) -> set[str]:
         """8-bit values that a 16-bit step reads: their zero point must be 0."""
-        found = set()
+        found: set[str] = set()
         layout = {s.name: s.inputs[0] for s in self._steps if s.op in LAYOUT}
         for step in self._steps:
             if step.name in self._wide:
@@ -167,7 +168,7 @@ def _reach(seen: Observed, curve: str, bits: int) -> float:
 
     The one among some candidates with the least squared error behind the curve.
     """
-    sample = seen.sample.astype(np.float64)
+    sample = _some(seen)
     exact = _curve(curve, sample)
     candidates = seen.magnitude * np.linspace(0.2, 1.0, 33)
 
@@ -178,5 +179,12 @@ def _reach(seen: Observed, curve: str, bits: int) -> float:
     return float(min(candidates, key=error))
 
 
+def _some(seen: Observed) -> Array:
+    # every so many, because the values stand in order of time
+    every = max(1, len(seen.sample) // CLIP_SAMPLE)
+    return seen.sample[::every].astype(np.float64)
+
+
 def _curve(name: str, x: Array) -> Array:
-    return np.tanh(x) if name == "tanh" else 0.5 * (1.0 + np.tanh(0.5 * x))
+    ops = FloatOps()
+    return ops.tanh(x) if name == "tanh" else ops.sigmoid(x)

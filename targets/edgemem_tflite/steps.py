@@ -54,7 +54,7 @@ class Step:
 def steps(graph: Graph) -> tuple[Step, ...]:
     """The steps of ``graph``, in its order."""
     reads = Counter(name for node in graph.nodes for name in node.inputs)
-    reads.update({name: 2 for name in (*graph.next_states.values(), graph.output)})
+    reads.update(dict.fromkeys((*graph.next_states.values(), graph.output), 2))
     made: dict[str, Step] = {}
     for node in graph.nodes:
         step = _step(graph, node)
@@ -76,9 +76,7 @@ def _step(graph: Graph, node: Node) -> Step:
     return Step(node.name, "matvec", (x,), node.shape, (), graph.params[weight], fixed=fixed)
 
 
-def _with_bias(
-    step: Step, made: dict[str, Step], graph: Graph, reads: Counter[str]
-) -> Step:
+def _with_bias(step: Step, made: dict[str, Step], graph: Graph, reads: Counter[str]) -> Step:
     """``W x`` and then ``+ b`` as one."""
     if step.op != "add":
         return step

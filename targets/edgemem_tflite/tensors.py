@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tflite
 from numpy.typing import NDArray
 
 from edgemem.quantize import Format
@@ -25,6 +27,12 @@ def image(shape: Shape) -> Shape:
     return (1,) * (4 - len(shape)) + shape
 
 
+def activation(relu: bool) -> int:
+    """TFLite's number of the function that an operator applies to its result."""
+    kinds = tflite.ActivationFunctionType
+    return int(kinds.RELU if relu else kinds.NONE)
+
+
 class Drawing:
     """A growing program."""
 
@@ -32,6 +40,7 @@ class Drawing:
         self._tensors: list[Tensor] = []
         self._ops: list[Op] = []
         self._shapes: dict[Shape, int] = {}
+        self._unshaped: dict[int, int] = {}
 
     def tensor(
         self,
@@ -78,12 +87,34 @@ class Drawing:
 
     def reshape(self, tensor: int, shape: Shape) -> int:
         """``tensor`` in another shape; itself where it has it already."""
-        if self.shape_of(tensor) == shape:
-            return tensor
-        form = self._tensors[tensor].format
-        target = self.integers(shape)
-        # TFLite takes the new shape from the options or from the second input; both are given
-        return self.op("RESHAPE", 1, (tensor, target), self.tensor("", shape, form))
+        # straight from what was computed, not by way of a shape that nothing else may want
+        source = self._unshaped.get(tensor, tensor)
+        if self.shape_of(source) == shape:
+            return source
+        result = self.tensor("", shape, self._tensors[source].format)
+        self._unshaped[result] = source
+        return self.op("RESHAPE", 1, (source, self.integers(shape)), result)
 
     def program(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> Program:
-        return Program(tuple(self._tensors), tuple(self._ops), dict(inputs), dict(outputs))
+        """What was drawn, without what no output depends on."""
+        needed = set(outputs.values())
+        ops = []
+        for op in reversed(self._ops):
+            if needed.intersection(op.outputs):
+                needed.update(op.inputs)
+                ops.append(op)
+        kept = sorted(needed | set(inputs.values()))
+        place = {old: new for new, old in enumerate(kept)}
+        return Program(
+            tensors=tuple(self._tensors[old] for old in kept),
+            ops=tuple(
+                replace(
+                    op,
+                    inputs=tuple(place[i] for i in op.inputs),
+                    outputs=tuple(place[i] for i in op.outputs),
+                )
+                for op in reversed(ops)
+            ),
+            inputs={name: place[tensor] for name, tensor in inputs.items()},
+            outputs={name: place[tensor] for name, tensor in outputs.items()},
+        )

@@ -11,7 +11,6 @@ import pytest
 
 from edgemem.data.background import LOUDEST, Recording, cuts, pieces, recordings_of
 from edgemem.data.readers import piece
-from edgemem.data.types import Skipped
 
 Samples = npt.NDArray[np.int16]
 SECOND = 16000
@@ -37,7 +36,9 @@ def test_splits_share_no_sample(recordings: list[Recording]) -> None:
 
 def test_levels_are_drawn_and_nothing_clips(recordings: list[Recording]) -> None:
     samples = {recording.path: recording.samples for recording in recordings}
-    made = [piece(samples[c.path], c.cut, SECOND) for c in cuts(recordings, "train", 600, SECOND, 0)]
+    made = [
+        piece(samples[c.path], c.cut, SECOND) for c in cuts(recordings, "train", 600, SECOND, 0)
+    ]
     levels = np.array([np.sqrt(np.mean(np.square(sound, dtype=np.float64))) for sound in made])
     peaks = np.array([np.abs(sound.astype(int)).max() for sound in made])
     assert peaks.max() <= 32767
@@ -68,7 +69,7 @@ def test_short_recordings_give_no_cuts(noise: Callable[..., Samples]) -> None:
 def test_pieces_are_dealt_out_once() -> None:
     paths = [Path(f"{number}_background.jpg") for number in range(2000)]
     dealt = {split: pieces(paths, split) for split in ("train", "validation", "test")}
-    assert sorted(sum(dealt.values(), [])) == sorted(paths)
+    assert sorted(path for some in dealt.values() for path in some) == sorted(paths)
     assert len(dealt["validation"]) / 2000 == pytest.approx(0.35, abs=0.04)
     assert len(dealt["test"]) / 2000 == pytest.approx(0.1, abs=0.03)
 
@@ -80,4 +81,5 @@ def test_bad_recordings_are_named(
     bad = write_wav(tmp_path / "b" / "bad.wav", noise(0), rate=8000)
     found, report = recordings_of([good, bad], 16000)
     assert [recording.name for recording in found] == ["b/good.wav"]
-    assert report.skipped == (Skipped("b/bad.wav", "8000 Hz, 1 channel, 16 bits"),)
+    assert [item.name for item in report.skipped] == ["b/bad.wav"]
+    assert report.skipped[0].reason.startswith("8000 Hz")

@@ -158,7 +158,9 @@ def test_a_speaker_in_two_lists_is_remarked_on(listed: Path) -> None:
 
 def test_other_columns_are_refused(listed: Path) -> None:
     (listed / "val.csv").write_text("path;word\n")
-    with pytest.raises(DataError, match=r"columns path;word; expected a first line with file,class"):
+    with pytest.raises(
+        DataError, match=r"columns path;word; expected a first line with file,class"
+    ):
         inventory(listed)
 
 
@@ -194,13 +196,11 @@ def test_a_folder_that_cannot_be_listed_is_named(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(DataError, match="cannot read .*Permission denied"):
+    with pytest.raises(DataError, match=r"cannot read .*Permission denied"):
         inventory(root)
 
 
-def test_lists_that_cannot_be_read_are_named(
-    listed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lists_that_cannot_be_read_are_named(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: Callable[..., str] = Path.read_text
 
     def refuse(path: Path, *args: str, **more: str) -> str:

@@ -107,6 +107,15 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path, shape: tuple[int, 
         PictureReader(PICTURES, 98).read(path)
 
 
+def test_a_picture_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_picture(tmp_path / "a.png", np.zeros((98, 40), np.uint8))
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match="far too large"):
+        PictureReader(PICTURES, 98).read(path)
+
+
 def test_a_constant_picture_is_refused(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.png", np.full((98, 40), 9, np.uint8))
     with pytest.raises(DataError, match="constant"):

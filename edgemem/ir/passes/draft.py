@@ -88,5 +88,5 @@ def _numbered(stem: str) -> Iterator[str]:
 def _uses(graph: Graph) -> Counter[str]:
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     # what leaves the graph has a reader outside that no pass can rewrite
-    uses.update({name: 2 for name in (*graph.next_states.values(), graph.output)})
+    uses.update(dict.fromkeys((*graph.next_states.values(), graph.output), 2))
     return uses

@@ -166,7 +166,7 @@ def emit_sum(draft: Draft, node: Node, total: Sum) -> None:
             term = put("add", (term, draft.add_param("b", _vector(total, product))))
         value = put("add", (value, term)) if value else term
     # positive terms first, so that a difference stays one
-    for part in sorted(total.terms, key=lambda t: np.ndim(t.gain) == 0 and t.gain < 0):
+    for part in sorted(total.terms, key=_is_taken_off):
         value = _add_term(draft, put, value, part)
     if total.constant is not None and not total.products:
         value = put("add", (value, draft.add_param("c", total.constant)))
@@ -197,6 +197,10 @@ def _rename_last(draft: Draft, node: Node, value: str, put: list[Node]) -> None:
         draft.nodes[node.name] = replace(final, name=node.name)
     else:
         draft.alias(node.name, value)
+
+
+def _is_taken_off(term: Term) -> bool:
+    return np.ndim(term.gain) == 0 and bool(np.asarray(term.gain) < 0)
 
 
 def _is_one(gain: Gain) -> bool:

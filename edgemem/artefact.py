@@ -1,0 +1,223 @@
+"""What a conversion writes and a device reads: one file.
+
+The payload comes first (for TFLite the model itself, so that any interpreter opens the file),
+then a zip archive of parts, as TFLite Metadata attaches files: ``manifest.json``, ``labels.txt``,
+``golden.npz`` and what the target adds. Any zip tool lists them. Equal contents give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.errors import ArtefactError
+from edgemem.files import npz_bytes, read_npz, zip_bytes
+
+FORMAT = 1
+"""Number of the file format; a reader refuses newer ones."""
+
+MANIFEST = "manifest.json"
+LABELS = "labels.txt"
+GOLDEN = "golden.npz"
+
+COMMON_PARTS = (MANIFEST, LABELS, GOLDEN)
+"""The parts of every file."""
+
+PAYLOAD = "payload"
+"""Under this name the manifest lists the digest of the payload."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs and the outputs that the converted network gave for them.
+
+    Parameters
+    ----------
+    x : (n, t, n_in) float32 array
+        Streamed clips; the state is reset before each.
+    y : (n, t, n_out) float32 array
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A converted network as it travels to the device.
+
+    Parameters
+    ----------
+    origin : str
+        Where it was read from, for messages.
+    manifest : mapping
+    payload : bytes
+    parts : mapping
+        Contents of the attached files by name, the manifest left out.
+    """
+
+    origin: str
+    manifest: Mapping[str, Any]
+    payload: bytes
+    parts: Mapping[str, bytes]
+
+    @property
+    def target(self) -> str:
+        """Name of the target that made it and runs it."""
+        return str(self.manifest["target"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Name of each output."""
+        return tuple(self.manifest.get("labels", ()))
+
+    def part(self, name: str) -> bytes:
+        """The attached file of that name."""
+        if name not in self.parts:
+            raise ArtefactError(
+                f"{self.origin} has no part {name!r}; it holds: {', '.join(sorted(self.parts))}"
+            )
+        return self.parts[name]
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """The arrays of the attached .npz file of that name."""
+        try:
+            return read_npz(self.part(name))
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            raise ArtefactError(f"{self.origin}: the part {name!r} is damaged ({error})") from error
+
+    @property
+    def golden(self) -> Golden:
+        """The golden vectors."""
+        arrays = self.arrays(GOLDEN)
+        if set(arrays) != {"x", "y"} or any(a.ndim != 3 for a in arrays.values()):
+            raise ArtefactError(f"{self.origin}: {GOLDEN} does not hold x and y of three axes")
+        return Golden(arrays["x"].astype(np.float32), arrays["y"].astype(np.float32))
+
+
+def build(
+    payload: bytes,
+    fields: Mapping[str, Any],
+    labels: Sequence[str],
+    golden: Golden,
+    parts: Mapping[str, bytes],
+) -> Artefact:
+    """An artefact that was never in a file.
+
+    Parameters
+    ----------
+    payload : bytes
+    fields : mapping
+        What the manifest says besides format, labels and digests; ``"target"`` must be there.
+    labels : sequence of str
+    golden : Golden
+    parts : mapping
+        Further files by name.
+    """
+    every = {
+        LABELS: "".join(f"{label}\n" for label in labels).encode(),
+        GOLDEN: npz_bytes({"x": golden.x, "y": golden.y}),
+        **parts,
+    }
+    digests = {name: _digest(data) for name, data in {PAYLOAD: payload, **every}.items()}
+    manifest = {"format": FORMAT, **fields, "labels": list(labels), "sha256": digests}
+    return Artefact("a new file", manifest, payload, every)
+
+
+def to_bytes(artefact: Artefact) -> bytes:
+    """The file of ``artefact``."""
+    manifest = json.dumps(artefact.manifest, separators=(",", ":"), sort_keys=True)
+    entries = {MANIFEST: manifest.encode(), **artefact.parts}
+    # uncompressed, as readers of TFLite Metadata want it
+    return zip_bytes(entries, compress=False, prefix=artefact.payload)
+
+
+def read(path: Path | str) -> Artefact:
+    """The artefact in the file ``path``, every digest checked.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is missing, cut short, foreign, altered, or of a newer format.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read: {error.strerror or error}") from error
+    return from_bytes(data, str(path))
+
+
+def from_bytes(data: bytes, origin: str) -> Artefact:
+    """As :func:`read`, for a file that is already in memory."""
+    start, entries = _unzip(data, origin)
+    if MANIFEST not in entries:
+        hint = "it is a trained model: run edgemem convert" if "model.json" in entries else ""
+        raise ArtefactError(
+            f"{origin} is no converted network of edgemem: it has no {MANIFEST}; "
+            + (hint or "make one with edgemem convert")
+        )
+    manifest = _manifest(entries.pop(MANIFEST), origin)
+    artefact = Artefact(origin, manifest, data[:start], entries)
+    _check_digests(artefact)
+    return artefact
+
+
+def _unzip(data: bytes, origin: str) -> tuple[int, dict[str, bytes]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = archive.infolist()
+            start = min((file.header_offset for file in files), default=len(data))
+            return start, {file.filename: archive.read(file) for file in files}
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise ArtefactError(
+            f"{origin} is cut short, damaged, or no converted network of edgemem ({error}); "
+            "copy the file again or make it with edgemem convert"
+        ) from error
+
+
+def _manifest(text: bytes, origin: str) -> dict[str, Any]:
+    try:
+        manifest = json.loads(text)
+    except ValueError as error:
+        raise ArtefactError(f"{origin}: {MANIFEST} is no JSON ({error}); copy it again") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise ArtefactError(f"{origin}: {MANIFEST} has no format number; convert the model again")
+    if manifest["format"] > FORMAT:
+        raise ArtefactError(
+            f"{origin} has format {manifest['format']}, this edgemem reads up to {FORMAT}; "
+            "upgrade edgemem"
+        )
+    if not isinstance(manifest.get("target"), str) or not isinstance(manifest.get("sha256"), dict):
+        raise ArtefactError(
+            f"{origin}: {MANIFEST} lacks its target or its digests; convert the model again"
+        )
+    return manifest
+
+
+def _check_digests(artefact: Artefact) -> None:
+    contents = {PAYLOAD: artefact.payload, **artefact.parts}
+    expected = artefact.manifest["sha256"]
+    for name in sorted({*contents, *expected}):
+        if name not in contents:
+            raise ArtefactError(f"{artefact.origin}: the part {name!r} is missing; copy it again")
+        if expected.get(name) != _digest(contents[name]):
+            raise ArtefactError(
+                f"{artefact.origin}: {name!r} does not match its digest in {MANIFEST}; "
+                "the file was altered or damaged, copy it again"
+            )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,303 @@
+"""A trained model to a file for the device, checked before it gets its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem import __version__, artefact, target
+from edgemem.artefact import Artefact, Golden
+from edgemem.errors import ConfigError, ToleranceError, UnsupportedOpError
+from edgemem.files import write_atomic
+from edgemem.runtime.detector import decide
+from edgemem.target import Features, Runner, Source, Target, Tolerance
+
+if TYPE_CHECKING:
+    from edgemem.ir import Graph
+    from edgemem.runtime.detector import DetectorConfig
+
+GOLDEN_CLIPS = 2
+GOLDEN_VALUES = 1000
+"""About how many input values the golden vectors hold, so that they stay small beside a network."""
+
+
+class Sample(Protocol):
+    """Labelled feature sequences: (n, t, n_in) and (n,), the labels empty where there are none."""
+
+    @property
+    def features(self) -> Features: ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+
+
+class Described(Protocol):
+    """Something that says what it is in JSON values."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+class Trained(Source, Protocol):
+    """What a conversion reads of a :class:`edgemem.model.Model`."""
+
+    @property
+    def protocol(self) -> str: ...
+
+    @property
+    def frontend(self) -> Described: ...
+
+    @property
+    def detector(self) -> DetectorConfig: ...
+
+    @property
+    def calibration(self) -> Sample: ...
+
+    @property
+    def validation(self) -> Sample: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a converted network is from the trained one.
+
+    Parameters
+    ----------
+    distance : float
+        RMS error of the logits over the RMS of the trained network's logits.
+    agreement : float
+        Share of clips with the same decision.
+    clips : int
+        Number of clips, the state reset before each.
+    accuracy_trained, accuracy_converted : float or None
+        Share of correct decisions; None where the clips have no labels.
+    step_microseconds : float
+        Mean time of one step here, input in and output out.
+    size : int
+        Bytes of the file.
+    """
+
+    distance: float
+    agreement: float
+    clips: int
+    accuracy_trained: float | None
+    accuracy_converted: float | None
+    step_microseconds: float
+    size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, as JSON values."""
+        return asdict(self)
+
+
+def convert(
+    model: Trained,
+    target_name: str,
+    options: Mapping[str, Any] | None = None,
+    calibration: Features | None = None,
+) -> tuple[bytes, Report]:
+    """The file of ``model`` for a target, and what it does to the validation clips.
+
+    Parameters
+    ----------
+    model : Model
+    target_name : str
+    options : mapping, optional
+        Values for the target's options; their defaults otherwise.
+    calibration : (n, t, n_in) float32 array, optional
+        Replaces the sequences that ride in the model.
+
+    Raises
+    ------
+    UnknownTargetError, ConfigError
+        If the target or one of its options is unknown.
+    ToleranceError
+        If the converted network is further from the trained one than the target allows.
+    """
+    chosen = target.get(target_name)
+    settings = make_options(chosen, options or {})
+    graph = model.graph()
+    check_ops(chosen, graph)
+    sequences = model.calibration.features if calibration is None else calibration
+    converted = chosen.convert(model, settings, sequences)
+    tolerance = chosen.tolerance(settings)
+    fields = {**_fields(model, chosen, tolerance), **converted.facts}
+    x = golden_inputs(sequences)
+    empty = Golden(x, np.zeros((*x.shape[:2], len(model.labels)), np.float32))
+    draft = artefact.build(converted.payload, fields, model.labels, empty, converted.parts)
+    runner = target.load(draft)
+    golden = Golden(x, replay(runner, x)[0])
+    made = artefact.build(converted.payload, fields, model.labels, golden, converted.parts)
+    data = artefact.to_bytes(made)
+    report = _measure(model, graph, runner, sequences, len(data))
+    _check(report, tolerance, chosen.name)
+    return data, report
+
+
+def save(data: bytes, path: Path) -> None:
+    """Write a converted file, whole or not at all."""
+    write_atomic(path, data)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far a file's outputs are here from those where it was converted."""
+
+    target: str
+    distance: float
+    allowed: float
+    clips: int
+    steps: int
+    step_microseconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, as JSON values."""
+        return asdict(self)
+
+
+def verify(opened: Artefact, reference_kernels: bool = False) -> Verification:
+    """Replay the golden vectors of a file on this machine.
+
+    Raises
+    ------
+    ToleranceError
+        If the outputs are further from the golden ones than the file allows.
+    """
+    golden = opened.golden
+    y, step_time = replay(target.load(opened, reference_kernels), golden.x)
+    found = Verification(
+        target=opened.target,
+        distance=distance(y, golden.y),
+        allowed=float(opened.manifest.get("tolerance", {}).get("replay", 0.0)),
+        clips=len(golden.x),
+        steps=int(golden.x.shape[0] * golden.x.shape[1]),
+        step_microseconds=step_time,
+    )
+    # also true of NaN
+    if not found.distance <= found.allowed:
+        raise ToleranceError(
+            f"{opened.origin}: the golden vectors come back with a distance of "
+            f"{found.distance:.2g}, allowed is {found.allowed:.2g}; this interpreter computes "
+            "otherwise than the one where the file was made: try another version of it"
+        )
+    return found
+
+
+def distance(y: NDArray[Any], expected: NDArray[Any]) -> float:
+    """RMS of ``y - expected`` over RMS of ``expected``."""
+    error = np.asarray(y, np.float64) - expected
+    scale = np.sqrt(np.mean(np.square(expected, dtype=np.float64)))
+    return float(np.sqrt(np.mean(error**2)) / max(scale, 1e-12))
+
+
+def replay(runner: Runner, x: Features) -> tuple[Features, float]:
+    """Outputs of a runner over clips, its state reset before each.
+
+    Parameters
+    ----------
+    runner : Runner
+    x : (n, t, n_in) float32 array
+
+    Returns
+    -------
+    y : (n, t, n_out) float32 array
+    step_microseconds : float
+        Mean time of a step.
+    """
+    y = np.empty((*x.shape[:2], runner.n_out), np.float32)
+    start = perf_counter()
+    for clip, outputs in zip(x, y):
+        runner.reset()
+        for t, frame in enumerate(clip):
+            outputs[t] = runner.step(frame)
+    taken = perf_counter() - start
+    return y, 1e6 * taken / max(1, x.shape[0] * x.shape[1])
+
+
+def golden_inputs(sequences: Features) -> Features:
+    """The first steps of the first sequences, few enough to ride along."""
+    clips = sequences[:GOLDEN_CLIPS]
+    steps = max(4, GOLDEN_VALUES // max(1, clips.shape[0] * clips.shape[2]))
+    return np.ascontiguousarray(clips[:, :steps], dtype=np.float32)
+
+
+def make_options(chosen: Target, values: Mapping[str, Any]) -> Any:
+    """The target's options with these values.
+
+    Raises
+    ------
+    ConfigError
+        If the target has no such option, or a value cannot work.
+    """
+    known = list(getattr(chosen.Options, "__dataclass_fields__", {}))
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                f"target {chosen.name!r} has no option {name!r}; "
+                f"known: {', '.join(known) or 'none'}"
+            )
+    return chosen.Options(**values)
+
+
+def check_ops(chosen: Target, graph: Graph) -> None:
+    """Refuse a network with an op that the target cannot lower."""
+    missing = sorted({node.op for node in graph.nodes} - chosen.ops)
+    if missing:
+        raise UnsupportedOpError(
+            f"target {chosen.name!r} cannot lower {', '.join(missing)}; "
+            f"it knows: {', '.join(sorted(chosen.ops))}"
+        )
+
+
+def _fields(model: Trained, chosen: Target, tolerance: Tolerance) -> dict[str, Any]:
+    return {
+        "target": chosen.name,
+        "name": model.name,
+        "versions": {"edgemem": __version__, "numpy": np.__version__},
+        "protocol": model.protocol,
+        "frontend": model.frontend.to_dict(),
+        "detector": model.detector.to_dict(),
+        "model": model.digest,
+        "tolerance": tolerance.to_dict(),
+    }
+
+
+def _measure(
+    model: Trained, graph: Graph, runner: Runner, sequences: Features, size: int
+) -> Report:
+    labelled = len(model.validation.features) > 0
+    x = model.validation.features if labelled else sequences
+    labels = model.validation.labels if labelled else np.zeros(0, np.int64)
+    trained, _ = graph.scan(x.astype(np.float64))
+    y, step_time = replay(runner, x)
+    window = model.detector.window
+    decisions, wanted = decide(y, window), decide(trained, window)
+    known = len(labels) == len(x)
+    return Report(
+        distance=distance(y, trained),
+        agreement=float(np.mean(decisions == wanted)),
+        clips=len(x),
+        accuracy_trained=float(np.mean(wanted == labels)) if known else None,
+        accuracy_converted=float(np.mean(decisions == labels)) if known else None,
+        step_microseconds=step_time,
+        size=size,
+    )
+
+
+def _check(report: Report, tolerance: Tolerance, name: str) -> None:
+    # also true of NaN
+    if not (report.distance <= tolerance.distance and report.agreement >= tolerance.agreement):
+        raise ToleranceError(
+            f"target {name!r}: the converted network is too far from the trained one: distance "
+            f"{report.distance:.3g} (allowed {tolerance.distance:.3g}), the same decision on "
+            f"{report.agreement:.1%} of {report.clips} clips (at least {tolerance.agreement:.1%}); "
+            "nothing was written; calibrate on more or louder clips, or choose a wider form"
+        )

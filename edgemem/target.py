@@ -1,0 +1,207 @@
+"""What a target is, and which ones are installed.
+
+A target is where a network is deployed. Each is a package ``edgemem_<name>`` that says
+``edgemem.targets: <name> = edgemem_<name>:TARGET`` among its entry points; nothing here imports
+one before it is asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.errors import ArtefactError, UnknownTargetError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from edgemem.artefact import Artefact
+    from edgemem.ir import Graph
+
+GROUP = "edgemem.targets"
+
+Features = NDArray[np.float32]
+
+
+class Runner(Protocol):
+    """A converted network, one time step at a time."""
+
+    @property
+    def n_in(self) -> int:
+        """Size of the input."""
+        ...
+
+    @property
+    def n_out(self) -> int:
+        """Size of the output."""
+        ...
+
+    def reset(self) -> None:
+        """Back to the zero state."""
+        ...
+
+    def step(self, x: Features) -> Features:
+        """One time step.
+
+        Parameters
+        ----------
+        x : (n_in,) float32 array
+
+        Returns
+        -------
+        y : (n_out,) float32 array
+            Its own memory: the next step leaves it as it is.
+        """
+        ...
+
+
+class Source(Protocol):
+    """What a target reads of a model."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def graph(self) -> Graph:
+        """One step of the network."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a converted form may be from the trained network.
+
+    Parameters
+    ----------
+    distance : float
+        Greatest RMS error of the logits, over the RMS of the logits.
+    agreement : float
+        Least share of clips with the same decision.
+    replay : float
+        Greatest distance between two machines that run the same file.
+    """
+
+    distance: float
+    agreement: float
+    replay: float
+
+    def to_dict(self) -> dict[str, float]:
+        """The fields, as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a target makes of a model.
+
+    Parameters
+    ----------
+    payload : bytes
+        What stands at the front of the file; may be empty.
+    parts : mapping
+        Files of its own that ride along, by name.
+    facts : mapping
+        What its runner needs to know, as JSON values; goes into the manifest.
+    """
+
+    payload: bytes
+    parts: Mapping[str, bytes] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """Where a network is deployed."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        ...
+
+    @property
+    def ops(self) -> frozenset[str]:
+        """The ops that it can lower."""
+        ...
+
+    @property
+    def Options(self) -> type[Any]:  # noqa: N802
+        """A frozen dataclass of what can be chosen.
+
+        The command line and the docs are made from its fields: name, type (``bool``, ``int``,
+        ``float``, ``str`` or a ``Literal`` of strings), default, and ``metadata["help"]``.
+        """
+        ...
+
+    def tolerance(self, options: Any) -> Tolerance:
+        """What a conversion with ``options`` must keep."""
+        ...
+
+    def convert(self, model: Source, options: Any, calibration: Features) -> Converted:
+        """The network in this target's form.
+
+        Parameters
+        ----------
+        model : Source
+        options : Options
+        calibration : (n, t, n_in) float32 array
+            Input sequences along which ranges are measured.
+        """
+        ...
+
+    def load(self, artefact: Artefact, reference_kernels: bool = False) -> Runner:
+        """The network, ready to run; ``reference_kernels`` asks for the slow, plain ones."""
+        ...
+
+
+def available() -> dict[str, EntryPoint]:
+    """The entry point of each installed target, by name."""
+    from importlib.metadata import entry_points
+
+    if sys.version_info >= (3, 10):
+        found = list(entry_points(group=GROUP))
+    else:  # 3.9 gives a mapping of groups
+        found = list(entry_points().get(GROUP, ()))
+    return {entry.name: entry for entry in found}
+
+
+def get(name: str) -> Target:
+    """The target of that name.
+
+    Raises
+    ------
+    UnknownTargetError
+        If no installed distribution offers it.
+    """
+    known = available()
+    if name not in known:
+        raise UnknownTargetError(name, known)
+    target: Target = known[name].load()
+    return target
+
+
+def load(artefact: Artefact, reference_kernels: bool = False) -> Runner:
+    """The network in ``artefact``, ready to run.
+
+    Raises
+    ------
+    UnknownTargetError
+        If its target is not installed.
+    ArtefactError
+        If its parts do not fit together.
+    """
+    runner = get(artefact.target).load(artefact, reference_kernels)
+    labels = artefact.labels
+    if labels and len(labels) != runner.n_out:
+        raise ArtefactError(
+            f"{artefact.origin}: {len(labels)} labels for {runner.n_out} outputs; convert again"
+        )
+    return runner

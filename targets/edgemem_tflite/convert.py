@@ -1,0 +1,60 @@
+"""Host half: a network to a TFLite flatbuffer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgemem.artefact import COMMON_PARTS, LABELS
+from edgemem.ir.passes import fold, residual
+from edgemem.quantize import observe
+from edgemem.target import Converted
+
+from .flatbuffer import Program, serialize
+from .lower import lower
+from .lower_float import lower_float
+from .metadata import ENTRY, FileNote, model_metadata
+from .names import NEXT
+from .plan import plan
+from .steps import steps
+
+if TYPE_CHECKING:
+    from edgemem.ir import Graph
+    from edgemem.target import Features, Source
+
+
+def convert(model: Source, mode: str, calibration: Features) -> Converted:
+    """The flatbuffer of ``model`` in the form ``mode``, with TFLite Metadata."""
+    graph = fold(model.graph())
+    if mode == "none":
+        program = lower_float(graph, steps(graph))
+    else:
+        graph = residual(graph)
+        listed = steps(graph)
+        formats = plan(graph, listed, observe(graph, calibration), mode)
+        program = lower(graph, listed, formats)
+    payload = serialize(program, {ENTRY: _metadata(model, program)})
+    return Converted(payload, facts={"quantize": mode, "states": _states(graph, program)})
+
+
+def _states(graph: Graph, program: Program) -> list[dict[str, Any]]:
+    """What a program that carries the states itself must know."""
+    table = []
+    for state in graph.states:
+        tensor = program.tensors[program.inputs[state]]
+        row: dict[str, Any] = {
+            "name": state,
+            "next": state + NEXT,
+            "shape": list(tensor.shape),
+            "dtype": tensor.dtype,
+        }
+        if tensor.format is not None:
+            row["scale"] = float(tensor.format.scale)
+        table.append(row)
+    return table
+
+
+def _metadata(model: Source, program: Program) -> bytes:
+    files = [FileNote(name) for name in COMMON_PARTS if name != LABELS]
+    return model_metadata(
+        model.name, list(program.inputs), list(program.outputs), labels=LABELS, files=files
+    )

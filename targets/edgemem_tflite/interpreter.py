@@ -1,0 +1,94 @@
+"""Whichever TFLite interpreter there is."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.errors import ArtefactError, MissingExtraError
+
+from . import xnnpack
+from .names import SIGNATURE
+
+MODULES = (
+    "tflite_runtime.interpreter",
+    "ai_edge_litert.interpreter",
+    "tensorflow.lite.python.interpreter",
+)
+"""In the order in which they are tried; TensorFlow's comes first where TensorFlow is loaded."""
+
+
+def find_module() -> ModuleType:
+    """The interpreter's module.
+
+    Raises
+    ------
+    MissingExtraError
+        If none is installed.
+    """
+    # a second interpreter beside TensorFlow's own fails to import: both register one C++ type
+    names = MODULES[::-1] if "tensorflow" in sys.modules else MODULES
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise MissingExtraError("running a TFLite network", "ai-edge-litert", "tflite")
+
+
+def open_interpreter(payload: bytes, origin: str, reference_kernels: bool = False) -> Any:
+    """An interpreter on one thread, its tensors allocated.
+
+    Parameters
+    ----------
+    payload : bytes
+        The flatbuffer.
+    origin : str
+        Where it came from, for messages.
+    reference_kernels : bool
+        Whether to run TFLite's plain kernels instead of the fast ones.
+    """
+    module = find_module()
+    kinds: Any = getattr(module, "OpResolverType", None)
+    settings: dict[str, Any] = {"model_content": payload, "num_threads": 1}
+    if reference_kernels:
+        settings["experimental_op_resolver_type"] = kinds.BUILTIN_REF
+    elif module.__name__.startswith("tflite_runtime"):
+        settings["experimental_delegates"] = xnnpack.int8_delegates()
+    try:
+        interpreter = module.Interpreter(**settings)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ArtefactError(
+            f"{origin}: {module.__name__} cannot open the network ({error}); "
+            "convert the model again, or install a newer interpreter"
+        ) from error
+    return interpreter
+
+
+def signature(interpreter: Any, origin: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Numbers of the input and of the output tensors by their names in the signature."""
+    try:
+        runner = interpreter.get_signature_runner(SIGNATURE)
+    except ValueError as error:
+        raise ArtefactError(f"{origin}: no signature {SIGNATURE!r}; convert it again") from error
+    inputs = {name: int(d["index"]) for name, d in runner.get_input_details().items()}
+    outputs = {name: int(d["index"]) for name, d in runner.get_output_details().items()}
+    return inputs, outputs
+
+
+def memory(interpreter: Any, tensor: int) -> NDArray[Any]:
+    """The memory of a tensor as an array that does not hold the interpreter.
+
+    It is valid until tensors are allocated anew, which :class:`~.runner.TFLiteRunner` never does.
+    An array from ``interpreter.tensor`` itself would keep ``invoke`` from running.
+    """
+    view = interpreter.tensor(tensor)()
+    raw = (ctypes.c_byte * view.nbytes).from_address(view.__array_interface__["data"][0])
+    return np.frombuffer(raw, view.dtype).reshape(view.shape)

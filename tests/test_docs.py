@@ -1,0 +1,92 @@
+"""Help and pages that cannot lie: every command explains itself, and the page is made from that."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from edgemem.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+
+
+def commands(
+    group: click.Group = main, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that does something, with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands())
+EVERY = pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+
+
+@EVERY
+def test_every_command_has_help_and_an_example(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert len((command.help or "").strip()) > 20
+    assert " ".join(["edgemem", *path]) in (command.epilog or command.help or "")
+
+
+@EVERY
+def test_every_option_has_help(path: tuple[str, ...]) -> None:
+    options = [p for p in COMMANDS[path].params if isinstance(p, click.Option)]
+    assert [option.opts[0] for option in options if not option.help] == []
+
+
+@EVERY
+def test_the_options_of_an_example_exist(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    known = {opt for p in command.params for opt in p.opts} | {"--help"}
+    start = " ".join(["edgemem", *path])
+    text = f"{command.help or ''}\n{command.epilog or ''}"
+    examples = [line[line.index(start) :] for line in text.splitlines() if start in line]
+    assert examples
+    for example in examples:
+        assert {word for word in shlex.split(example) if word.startswith("--")} <= known
+
+
+def test_the_page_of_commands_is_up_to_date() -> None:
+    script = ROOT / "scripts" / "make-docs"
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    inside = [target for target in targets if "://" not in target]
+    assert [target for target in inside if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_pages_exist(page: Path) -> None:
+    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    used = [match[1] for line in lines if (match := re.search(r"\bedgemem +(.*)", line))]
+    for call in used:
+        words = call.split("#")[0].split()
+        if not words or words[0].startswith("-") or words[0] == "COMMAND":
+            continue
+        path = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
+        assert path is not None, f"{page.name}: no command edgemem {call}"
+        known = {opt for p in COMMANDS[path].params for opt in p.opts}
+        options = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert options <= known, f"{page.name}: edgemem {call}"

@@ -1,0 +1,147 @@
+"""What ``pip install`` brings: files, entry points, and one interpreter for each machine."""
+
+from __future__ import annotations
+
+import configparser
+import email
+import email.message
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("edgemem", "targets", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+TARGETS = sorted(folder.name for folder in (ROOT / "targets").glob("edgemem_*"))
+INTERPRETERS = {"tflite-runtime", "ai-edge-litert"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built from a copy: a build leaves folders beside setup.py."""
+    folder = tmp_path_factory.mktemp("wheel")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / "source" / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, folder / "source" / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    command += ["--quiet", "--wheel-dir", str(folder), str(folder / "source")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return zipfile.ZipFile(next(folder.glob("edgemem-*.whl")))
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> email.message.Message:
+    return email.message_from_bytes(_info(wheel, "METADATA"))
+
+
+def _info(wheel: zipfile.ZipFile, name: str) -> bytes:
+    (path,) = (n for n in wheel.namelist() if n.endswith(f".dist-info/{name}"))
+    return wheel.read(path)
+
+
+def requirements(
+    metadata: email.message.Message, version: str, platform: str = "linux", extra: str = ""
+) -> dict[str, Requirement]:
+    """What a machine installs, by name."""
+    environment = {
+        "python_version": version,
+        "sys_platform": platform,
+        "platform_machine": "aarch64",
+        "extra": extra,
+    }
+    listed = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+    wanted = [r for r in listed if r.marker is None or r.marker.evaluate(environment)]
+    assert len({r.name for r in wanted}) == len(wanted), "a package is asked for twice"
+    return {r.name: r for r in wanted}
+
+
+def test_the_wheel_holds_every_module_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    for source, prefix in ((ROOT / "edgemem", "edgemem"), (ROOT / "targets", "")):
+        expected = {
+            "/".join(part for part in (prefix, path.relative_to(source).as_posix()) if part)
+            for path in source.rglob("*.py")
+            if "tests" not in path.parts and path.parent != ROOT / "targets"
+        }
+        assert expected - set(wheel.namelist()) == set()
+    tops = {name.split("/")[0] for name in wheel.namelist() if ".dist-info" not in name}
+    assert tops == {"edgemem", *TARGETS}
+    assert [name for name in wheel.namelist() if "/tests/" in name or "conftest" in name] == []
+
+
+def test_the_wheel_says_that_it_is_typed(wheel: zipfile.ZipFile) -> None:
+    assert {f"{name}/py.typed" for name in ("edgemem", *TARGETS)} <= set(wheel.namelist())
+
+
+def test_the_wheel_holds_the_pretrained_networks_and_their_cards(wheel: zipfile.ZipFile) -> None:
+    folder = ROOT / "edgemem" / "pretrained"
+    files = [p for p in folder.iterdir() if p.suffix in {".model", ".tflite", ".md"}]
+    for file in files:
+        assert wheel.read(f"edgemem/pretrained/{file.name}") == file.read_bytes()
+    if not files:
+        pytest.skip("no pretrained networks in this checkout")
+
+
+def test_entry_points_name_the_command_and_every_target(wheel: zipfile.ZipFile) -> None:
+    parser = configparser.ConfigParser()
+    parser.read_string(_info(wheel, "entry_points.txt").decode())
+    assert dict(parser["console_scripts"]) == {"edgemem": "edgemem.cli:main"}
+    expected = {name[len("edgemem_") :]: f"{name}:TARGET" for name in TARGETS}
+    assert dict(parser["edgemem.targets"]) == expected
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11"])
+def test_a_raspberry_pi_with_bookworm_gets_tflite_runtime(
+    metadata: email.message.Message, version: str
+) -> None:
+    wanted = requirements(metadata, version)
+    assert set(wanted) == {"click", "numpy", "tflite-runtime"}
+    assert wanted["tflite-runtime"].specifier.contains("2.14.0")
+    # tflite-runtime 2.14 breaks under numpy 2.
+    assert wanted["numpy"].specifier.contains("1.26.4")
+    assert not wanted["numpy"].specifier.contains("2.0.0")
+
+
+@pytest.mark.parametrize(
+    ("version", "platform"),
+    [
+        ("3.12", "linux"),
+        ("3.13", "linux"),
+        ("3.14", "linux"),
+        ("3.11", "darwin"),
+        ("3.10", "win32"),
+    ],
+)
+def test_everything_else_gets_ai_edge_litert(
+    metadata: email.message.Message, version: str, platform: str
+) -> None:
+    wanted = requirements(metadata, version, platform)
+    assert set(wanted) == {"click", "numpy", "ai-edge-litert"}
+    assert wanted["numpy"].specifier.contains("2.3.0")
+
+
+def test_training_gets_versions_that_work_together(metadata: email.message.Message) -> None:
+    wanted = requirements(metadata, "3.11", extra="train")
+    pins = {"tensorflow": "2.12.1", "nengo": "3.2.0", "nengo-dl": "3.6.0"}
+    for name, version in pins.items():
+        assert str(wanted[name].specifier) == f"=={version}"
+    assert "keras-lmu" not in wanted
+
+
+def test_an_unknown_python_is_refused(metadata: email.message.Message) -> None:
+    assert metadata["Requires-Python"] == ">=3.9"
+    assert set(metadata.get_all("Provides-Extra", [])) >= {
+        "train",
+        "convert",
+        "synth",
+        "audio",
+        "plot",
+        "test",
+    }
