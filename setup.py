@@ -11,6 +11,8 @@ NAMES = sorted(name for name in TARGETS if "." not in name)
 OLD = "python_version < '3.12' and sys_platform == 'linux'"
 NEW = "python_version >= '3.12' or sys_platform != 'linux'"
 
+# A part of the device install; an extra as well, so that a message can name it where it is gone.
+TFLITE = [f"tflite-runtime==2.14.0; {OLD}", f"ai-edge-litert>=2.1; {NEW}"]
 CONVERT = ["flatbuffers>=23.5", "tflite==2.18.0"]
 AUDIO = ["soundfile>=0.12,<1"]
 SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
@@ -34,6 +36,9 @@ TEST = [
     "ruff==0.17.6",
     "mypy==1.10.1",
     "import-linter==2.16",
+    # to build the wheel that the tests look into
+    "setuptools>=65.5,<83",
+    "wheel>=0.40",
 ]
 
 setup(
@@ -47,12 +52,12 @@ setup(
     install_requires=[
         "click>=8.1",
         f"numpy>=1.23,<2; {OLD}",
-        f"tflite-runtime==2.14.0; {OLD}",
         f"numpy>=1.26; {NEW}",
-        f"ai-edge-litert>=2.1; {NEW}",
+        *TFLITE,
     ],
     extras_require={
         "train": TRAIN,
+        "tflite": TFLITE,
         "convert": CONVERT,
         "audio": AUDIO,
         "synth": SYNTH,
@@ -64,6 +69,6 @@ setup(
     package_data={"": ["py.typed", "*.md"], "edgemem.pretrained": ["*.model", "*.tflite", "*.md"]},
     entry_points={
         "console_scripts": ["edgemem = edgemem.cli:main"],
-        "edgemem.targets": [f"{name[len('edgemem_'):]} = {name}:TARGET" for name in NAMES],
+        "edgemem.targets": [f"{name[len('edgemem_') :]} = {name}:TARGET" for name in NAMES],
     },
 )

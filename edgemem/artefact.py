@@ -165,8 +165,8 @@ def from_bytes(data: bytes, origin: str) -> Artefact:
     if MANIFEST not in entries:
         hint = "it is a trained model: run edgemem convert" if "model.json" in entries else ""
         raise ArtefactError(
-            f"{origin} is no converted network of edgemem: it has no {MANIFEST}; "
-            + (hint or "make one with edgemem convert")
+            f"{origin} is cut short, or no converted network of edgemem: it has no {MANIFEST}; "
+            + (hint or "copy the file again or make it with edgemem convert")
         )
     manifest = _manifest(entries.pop(MANIFEST), origin)
     artefact = Artefact(origin, manifest, data[:start], entries)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgemem import __version__, artefact, target
-from edgemem.artefact import Artefact, Golden
-from edgemem.errors import ConfigError, ToleranceError, UnsupportedOpError
+from edgemem.artefact import Golden
+from edgemem.errors import ConfigError, ModelError, ToleranceError, UnsupportedOpError
 from edgemem.files import write_atomic
 from edgemem.runtime.detector import decide
 from edgemem.target import Features, Runner, Source, Target, Tolerance
+from edgemem.verification import distance, replay
 
 if TYPE_CHECKING:
     from edgemem.ir import Graph
     from edgemem.runtime.detector import DetectorConfig
 
 GOLDEN_CLIPS = 2
-GOLDEN_VALUES = 1000
+GOLDEN_VALUES = 1600
 """About how many input values the golden vectors hold, so that they stay small beside a network."""
 
 
@@ -126,7 +126,13 @@ def convert(
     settings = make_options(chosen, options or {})
     graph = model.graph()
     check_ops(chosen, graph)
+    _check_finite(model.name, graph)
     sequences = model.calibration.features if calibration is None else calibration
+    if not sequences.size:
+        raise ConfigError(
+            f"model {model.name!r} holds no calibration sequences; name a folder of recordings "
+            "with --calibrate"
+        )
     converted = chosen.convert(model, settings, sequences)
     tolerance = chosen.tolerance(settings)
     fields = {**_fields(model, chosen, tolerance), **converted.facts}
@@ -145,81 +151,6 @@ def convert(
 def save(data: bytes, path: Path) -> None:
     """Write a converted file, whole or not at all."""
     write_atomic(path, data)
-
-
-@dataclass(frozen=True)
-class Verification:
-    """How far a file's outputs are here from those where it was converted."""
-
-    target: str
-    distance: float
-    allowed: float
-    clips: int
-    steps: int
-    step_microseconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields, as JSON values."""
-        return asdict(self)
-
-
-def verify(opened: Artefact, reference_kernels: bool = False) -> Verification:
-    """Replay the golden vectors of a file on this machine.
-
-    Raises
-    ------
-    ToleranceError
-        If the outputs are further from the golden ones than the file allows.
-    """
-    golden = opened.golden
-    y, step_time = replay(target.load(opened, reference_kernels), golden.x)
-    found = Verification(
-        target=opened.target,
-        distance=distance(y, golden.y),
-        allowed=float(opened.manifest.get("tolerance", {}).get("replay", 0.0)),
-        clips=len(golden.x),
-        steps=int(golden.x.shape[0] * golden.x.shape[1]),
-        step_microseconds=step_time,
-    )
-    # also true of NaN
-    if not found.distance <= found.allowed:
-        raise ToleranceError(
-            f"{opened.origin}: the golden vectors come back with a distance of "
-            f"{found.distance:.2g}, allowed is {found.allowed:.2g}; this interpreter computes "
-            "otherwise than the one where the file was made: try another version of it"
-        )
-    return found
-
-
-def distance(y: NDArray[Any], expected: NDArray[Any]) -> float:
-    """RMS of ``y - expected`` over RMS of ``expected``."""
-    error = np.asarray(y, np.float64) - expected
-    scale = np.sqrt(np.mean(np.square(expected, dtype=np.float64)))
-    return float(np.sqrt(np.mean(error**2)) / max(scale, 1e-12))
-
-
-def replay(runner: Runner, x: Features) -> tuple[Features, float]:
-    """Outputs of a runner over clips, its state reset before each.
-
-    Parameters
-    ----------
-    runner : Runner
-    x : (n, t, n_in) float32 array
-
-    Returns
-    -------
-    y : (n, t, n_out) float32 array
-    step_microseconds : float
-        Mean time of a step.
-    """
-    y = np.empty((*x.shape[:2], runner.n_out), np.float32)
-    start = perf_counter()
-    for clip, outputs in zip(x, y):
-        runner.reset()
-        for t, frame in enumerate(clip):
-            outputs[t] = runner.step(frame)
-    taken = perf_counter() - start
-    return y, 1e6 * taken / max(1, x.shape[0] * x.shape[1])
 
 
 def golden_inputs(sequences: Features) -> Features:
@@ -254,6 +185,14 @@ def check_ops(chosen: Target, graph: Graph) -> None:
         raise UnsupportedOpError(
             f"target {chosen.name!r} cannot lower {', '.join(missing)}; "
             f"it knows: {', '.join(sorted(chosen.ops))}"
+        )
+
+
+def _check_finite(name: str, graph: Graph) -> None:
+    wild = [param for param, array in graph.params.items() if not np.isfinite(array).all()]
+    if wild:
+        raise ModelError(
+            f"model {name!r}: the array {wild[0]!r} holds NaN or infinity; train it again"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
@@ -65,10 +66,9 @@ def check_writable(path: Path) -> None:
         If it is a folder, or the folder it is in cannot be made or written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise _cannot_write(path, "Is a directory")
     with _beside(path):
-        pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
 def zip_bytes(entries: Mapping[str, bytes], *, compress: bool, prefix: bytes = b"") -> bytes:
@@ -116,13 +116,10 @@ def _beside(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 Path(name).unlink()
     except OSError as error:
-        raise _cannot_write(path, error.strerror or str(error)) from error
-
-
-def _cannot_write(path: Path, reason: str) -> OutputError:
-    return OutputError(
-        f"cannot write {path}: {reason}; choose a folder with space and write access"
-    )
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"cannot write {path}: {reason}; choose a folder with space and write access"
+        ) from error
 
 
 def _umask() -> int:

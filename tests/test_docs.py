@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -18,9 +19,17 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a person can read of a command."""
+
+    text: str
+    options: dict[str, click.Option]
+
+
 def commands(
     group: click.Group = main, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+) -> Iterator[tuple[tuple[str, ...], Shown]]:
     """Every command that does something, with its words."""
     context = click.Context(group)
     for name in group.list_commands(context):
@@ -28,8 +37,10 @@ def commands(
         assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
-        else:
-            yield (*path, name), command
+            continue
+        params = command.get_params(command.make_context(name, [], resilient_parsing=True))
+        options = {opt: p for p in params if isinstance(p, click.Option) for opt in p.opts}
+        yield (*path, name), Shown(f"{command.help or ''}\n{command.epilog or ''}", options)
 
 
 COMMANDS = dict(commands())
@@ -38,27 +49,25 @@ EVERY = pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 
 @EVERY
 def test_every_command_has_help_and_an_example(path: tuple[str, ...]) -> None:
-    command = COMMANDS[path]
-    assert len((command.help or "").strip()) > 20
-    assert " ".join(["edgemem", *path]) in (command.epilog or command.help or "")
+    text = COMMANDS[path].text
+    assert len(text.strip()) > 20
+    assert " ".join(["edgemem", *path]) in text
 
 
 @EVERY
 def test_every_option_has_help(path: tuple[str, ...]) -> None:
-    options = [p for p in COMMANDS[path].params if isinstance(p, click.Option)]
-    assert [option.opts[0] for option in options if not option.help] == []
+    assert [name for name, option in COMMANDS[path].options.items() if not option.help] == []
 
 
 @EVERY
 def test_the_options_of_an_example_exist(path: tuple[str, ...]) -> None:
-    command = COMMANDS[path]
-    known = {opt for p in command.params for opt in p.opts} | {"--help"}
     start = " ".join(["edgemem", *path])
-    text = f"{command.help or ''}\n{command.epilog or ''}"
-    examples = [line[line.index(start) :] for line in text.splitlines() if start in line]
+    lines = COMMANDS[path].text.splitlines()
+    examples = [line[line.index(start) :] for line in lines if start in line]
     assert examples
     for example in examples:
-        assert {word for word in shlex.split(example) if word.startswith("--")} <= known
+        used = {word for word in shlex.split(example) if word.startswith("--")}
+        assert used <= set(COMMANDS[path].options)
 
 
 def test_the_page_of_commands_is_up_to_date() -> None:
@@ -87,6 +96,6 @@ def test_commands_in_the_pages_exist(page: Path) -> None:
             continue
         path = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
         assert path is not None, f"{page.name}: no command edgemem {call}"
-        known = {opt for p in COMMANDS[path].params for opt in p.opts}
+        known = set(COMMANDS[path].options)
         options = {word.split("=")[0] for word in words if word.startswith("--")}
         assert options <= known, f"{page.name}: edgemem {call}"

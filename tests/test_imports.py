@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tomllib
+
+from edgemem.conversion import convert
+from edgemem.model import Model
+from edgemem.runtime.sources import read_clip
 
 ROOT = Path(__file__).parents[1]
 TARGETS = sorted(folder.name for folder in (ROOT / "targets").glob("edgemem_*"))
@@ -47,7 +51,7 @@ def packages(modules: set[str]) -> set[str]:
     return {name.split(".")[0] for name in modules}
 
 
-def after_command(*arguments: object) -> set[str]:
+def loaded_by(*arguments: object) -> set[str]:
     return loaded("from edgemem.cli import main\nmain(sys.argv[1:])", *arguments)
 
 
@@ -67,29 +71,40 @@ def test_importing_edgemem_loads_the_standard_library_alone() -> None:
 
 
 def test_help_loads_click_and_no_target() -> None:
-    modules = packages(after_command("--help"))
+    modules = packages(loaded_by("--help"))
     assert "click" in modules
     assert modules & (HOST | {"numpy", *TARGETS}) == set()
 
 
 def test_run_loads_nothing_of_the_host(tone_file: Path, clip: Path) -> None:
-    modules = after_command("run", tone_file, clip)
+    modules = loaded_by("run", tone_file, clip)
     assert "edgemem.runtime.loop" in modules
     assert packages(modules) & HOST == set()
 
 
 def test_info_loads_nothing_of_the_host(tone_file: Path) -> None:
-    assert packages(after_command("info", tone_file)) & HOST == set()
+    assert packages(loaded_by("info", tone_file)) & HOST == set()
 
 
 def test_models_loads_nothing_of_the_host() -> None:
-    assert packages(after_command("models")) & (HOST | {"numpy"}) == set()
+    assert packages(loaded_by("models")) & (HOST | {"numpy"}) == set()
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_runner_loads_nothing_of_the_host(target: str) -> None:
-    modules = packages(loaded(f"import {target}, {target}.runner"))
-    assert modules & (HOST | set(TARGETS)) == {target}
+def test_a_converted_network_loads_its_target_and_nothing_of_the_host(
+    target: str, tone_model: Model, clip: Path, tmp_path: Path
+) -> None:
+    features = tone_model.frontend.features(read_clip(clip))[None]
+    data, _ = convert(tone_model, target[len("edgemem_") :], calibration=features)
+    (tmp_path / "tones.converted").write_bytes(data)
+    for command in (
+        ["run", tmp_path / "tones.converted", clip],
+        ["verify", tmp_path / "tones.converted"],
+    ):
+        modules = loaded_by(*command)
+        assert packages(modules) & (HOST | set(TARGETS)) == {target}
+        assert f"{target}.convert" not in modules
+        assert "edgemem.conversion" not in modules
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import email
 import email.message
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -145,3 +147,19 @@ def test_an_unknown_python_is_refused(metadata: email.message.Message) -> None:
         "plot",
         "test",
     }
+
+
+def extras_in_messages() -> Iterator[tuple[str, str]]:
+    """Every place that says that something is missing, with the extra that it names."""
+    for path in sorted([*(ROOT / "edgemem").rglob("*.py"), *(ROOT / "targets").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if called == "MissingExtraError":
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", ast.literal_eval(node.args[2])
+
+
+def test_every_extra_that_a_message_names_exists(metadata: email.message.Message) -> None:
+    known = set(metadata.get_all("Provides-Extra", []))
+    found = dict(extras_in_messages())
+    assert len(found) > 5
+    assert {place: extra for place, extra in found.items() if extra not in known} == {}

@@ -97,9 +97,13 @@ def kws(
     """
     _check_out(out, resume)
     recipe = _recipe(cell, recipe_name, layers, overrides)
-    summary = _train(
-        root, out, protocol, frontend, background, cache, recipe, name, seed, resume, quiet
-    )
+    try:
+        summary = _train(
+            root, out, protocol, frontend, background, cache, recipe, name, seed, resume, quiet
+        )
+    except KeyboardInterrupt:
+        click.echo("\n" + _stopped(beside(out, "checkpoint")), err=True)
+        raise
     if as_json:
         click.echo(json.dumps(summary))
     else:
@@ -111,6 +115,7 @@ def kws(
 
 def _check_out(out: Path, resume: bool) -> None:
     """Refuse to write over what is there, and what could not be written after hours of work."""
+    check_writable(out)
     checkpoint = beside(out, "checkpoint")
     if out.exists() and not (resume and checkpoint.exists()):
         raise ConfigError(f"{out} is there already, and its run is over; choose another --out")
@@ -118,7 +123,6 @@ def _check_out(out: Path, resume: bool) -> None:
         raise ConfigError(
             f"{checkpoint} of an unfinished run is there; go on with --resume, or remove it"
         )
-    check_writable(out)
 
 
 def _recipe(
@@ -186,11 +190,7 @@ def _train(
         )
     run = {"data": root.name, "protocol": data.protocol, "clips": len(data.train)}
     checkpoint = beside(out, "checkpoint")
-    try:
-        result = fit(data, recipe, seed, checkpoint, resume=resume, quiet=quiet, run=run)
-    except KeyboardInterrupt:
-        click.echo("\n" + _stopped(checkpoint), err=True)
-        raise
+    result = fit(data, recipe, seed, checkpoint, resume=resume, quiet=quiet, run=run)
     model = make_model(name or out.stem, data, recipe, seed, result, run)
     write_history(beside(out, "history.csv"), result.history)
     draw_history(beside(out, "curve.png"), result.history)

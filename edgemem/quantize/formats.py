@@ -19,6 +19,9 @@ Scale = Union[float, Array]
 _SMALLEST = 2.0**-40
 """Scales stay normal float32 numbers, also for values that are always zero."""
 
+_EXACT = 1 << 53
+"""Integers up to this are exact in float64."""
+
 
 @dataclass(frozen=True, eq=False)
 class Format:
@@ -62,8 +65,8 @@ class Format:
         """The nearest integers, half to even, saturating; shape of ``x``."""
         integers = np.rint(np.asarray(x) / self._along(np.ndim(x))) + self.zero_point
         # float64 cannot hold the ends of int64; what comes near them is no sensible value
-        limit = float(min(self.highest, 1 << 53))
-        held: NDArray[Any] = np.clip(integers, max(self.lowest, -limit), limit)
+        low, high = max(self.lowest, -_EXACT), min(self.highest, _EXACT)
+        held: NDArray[Any] = np.clip(integers, low, high)
         return held.astype(self.dtype)
 
     def dequantize(self, q: NDArray[Any]) -> Array:

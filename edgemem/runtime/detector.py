@@ -39,7 +39,7 @@ class DetectorConfig:
     Parameters
     ----------
     window : int
-        Number of newest logit vectors that are averaged.
+        Number of newest logit vectors that are averaged; nothing fires before there are as many.
     threshold : float
         An event needs a posterior of at least this much, in (0, 1].
     release : float
@@ -208,6 +208,8 @@ class Detector:
         posteriors = self.posteriors
         self._armed |= self._fires & (posteriors < self.config.release)
         time = self.lead + self._count * self.frame_period
+        if self._count < self.config.window:  # a mean of few logits is sure of anything
+            return None
         best = int(posteriors.argmax())
         score = float(posteriors[best])
         if score < self.config.threshold or not self._armed[best] or time < self._ready:

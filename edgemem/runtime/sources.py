@@ -138,6 +138,8 @@ def _read_wav(path: Path, sample_rate: int) -> Samples:
         raise AudioError(
             f"{path} is truncated: it ends inside its header; copy it again"
         ) from error
+    except RuntimeError as error:  # a chunk whose size leads out of the file
+        raise AudioError(f"{path} is damaged: its chunks do not meet; copy it again") from error
     _check_length(path, promised, len(data) // 2)
     return np.frombuffer(data, "<i2", promised).astype(np.int16, copy=False)
 
@@ -153,7 +155,7 @@ def _read_flac(path: Path, sample_rate: int) -> Samples:
             _check_format(path, clip.samplerate, clip.channels, bits, sample_rate)
             promised = clip.frames
             samples = np.asarray(clip.read(dtype="int16"), np.int16)
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, MemoryError) as error:  # absurd lengths ask for all memory
         raise AudioError(f"{path} is no readable FLAC file ({error}); copy it again") from error
     _check_length(path, promised, len(samples))
     return samples

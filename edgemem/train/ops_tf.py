@@ -28,7 +28,7 @@ class TensorOps:
         return a * b
 
     def scale(self, a: Tensor, factor: float) -> Tensor:
-        return a * tf.cast(factor, a.dtype)
+        return a * tf.constant(factor, a.dtype)
 
     def sigmoid(self, a: Tensor) -> Tensor:
         return tf.sigmoid(a)

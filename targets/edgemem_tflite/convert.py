@@ -15,6 +15,7 @@ from .lower_float import lower_float
 from .metadata import ENTRY, FileNote, model_metadata
 from .names import NEXT
 from .plan import plan
+from .stability import check_memories
 from .steps import steps
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def convert(model: Source, mode: str, calibration: Features) -> Converted:
     else:
         graph = residual(graph)
         listed = steps(graph)
+        check_memories(graph, listed)
         formats = plan(graph, listed, observe(graph, calibration), mode)
         program = lower(graph, listed, formats)
     payload = serialize(program, {ENTRY: _metadata(model, program)})

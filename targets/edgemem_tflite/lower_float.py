@@ -91,10 +91,7 @@ class _FloatLowering:
         shape = self._draw.shape_of(first)
         width = shape[-1] + self._draw.shape_of(second)[-1]
         joined = self._draw.tensor("", (*shape[:-1], width))
-        axis = {
-            "Axis": len(shape) - 1,
-            "FusedActivationFunction": tflite.ActivationFunctionType.NONE,
-        }
+        axis = {"Axis": len(shape) - 1}
         return self._draw.op(
             "CONCATENATION", 1, (first, second), joined, "ConcatenationOptions", axis
         )

@@ -57,6 +57,12 @@ def test_nothing_fires_within_the_refractory_time() -> None:
     assert events_of(config, ["yes", "no", "no", "no", "no"]) == [(1, "yes"), (4, "no")]
 
 
+def test_nothing_fires_before_the_window_is_full() -> None:
+    config = replace(SHARP, window=3)
+    assert events_of(config, ["yes", "yes"]) == []
+    assert events_of(config, ["yes", "yes", "yes", "yes"]) == [(3, "yes")]
+
+
 def test_ignored_labels_never_fire() -> None:
     assert events_of(SHARP, ["_silence_"] * 5) == []
 

@@ -92,6 +92,22 @@ def test_a_truncated_wav_is_refused(tmp_path: Path, lost: int) -> None:
         read_clip(path)
 
 
+def test_no_damage_of_a_wav_escapes_as_another_error(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(1000):
+        data = bytearray(whole)
+        data[rng.integers(0, 44)] = rng.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            read_clip(path)
+        except AudioError:
+            refused += 1
+    assert refused > 500
+
+
 def test_a_float_wav_is_refused(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav")
     data = bytearray(path.read_bytes())

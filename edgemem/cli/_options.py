@@ -1,0 +1,60 @@
+"""Command line options made from the fields of a target's options."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from edgemem.target import Target
+
+DEFAULT_TARGET = "tflite"
+
+_KEY = "edgemem.target_options"
+
+
+def options_of(target: Target) -> list[click.Option]:
+    """One option for each field of ``target.Options``."""
+    kinds = typing.get_type_hints(target.Options)
+    return [_option(field, kinds[field.name]) for field in dataclasses.fields(target.Options)]
+
+
+def _option(field: dataclasses.Field[Any], kind: Any) -> click.Option:
+    flag = "--" + field.name.replace("_", "-")
+    help_text = str(field.metadata.get("help", ""))
+    if kind is bool:
+        flag = f"{flag}/--no-{flag[2:]}"
+        return click.Option([flag], default=field.default, show_default=True, help=help_text)
+    choices = typing.get_args(kind)
+    shown: Any = click.Choice(choices) if choices else kind
+    return click.Option(
+        [flag], type=shown, default=field.default, show_default=True, help=help_text
+    )
+
+
+class TargetCommand(click.Command):
+    """A command that has, beside its own options, those of the target that ``--target`` names."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the target first: its options are needed to read the rest."""
+        from edgemem import target
+
+        ctx.meta[_KEY] = options_of(target.get(_named_target(args)))
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters and the target's."""
+        return [*super().get_params(ctx), *ctx.meta.get(_KEY, [])]
+
+
+def _named_target(args: Sequence[str]) -> str:
+    for place, arg in enumerate(args):
+        if arg.startswith("--target="):
+            return arg.partition("=")[2]
+        if arg == "--target" and place + 1 < len(args):
+            return args[place + 1]
+    return DEFAULT_TARGET

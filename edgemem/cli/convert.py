@@ -1,0 +1,78 @@
+"""Lower a trained model to a target, and check what comes out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgemem.cli._options import DEFAULT_TARGET, TargetCommand
+
+if TYPE_CHECKING:
+    from edgemem.conversion import Report
+
+
+@click.command(
+    cls=TargetCommand,
+    epilog="Example: edgemem convert kws12-lmu --target tflite --quantize int8 --out kws.tflite",
+)
+@click.argument("model")
+@click.option(
+    "--target",
+    "target_name",
+    default=DEFAULT_TARGET,
+    show_default=True,
+    help="Where the network will run; see edgemem targets.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write; it appears only if the conversion passes its checks.",
+)
+@click.option(
+    "--calibrate",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder of recordings that replace the calibration sequences in the model.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def command(
+    model: str,
+    target_name: str,
+    out: Path,
+    calibrate: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Lower a trained model to a target.
+
+    MODEL is a trained model or the name of a pretrained one. The golden vectors and the validation
+    clips in the model then run on the converted network; if it is further from the trained one
+    than the target allows, nothing is written.
+    """
+    from edgemem import conversion, pretrained
+    from edgemem.model import load
+    from edgemem.quantize.clips import sequences
+
+    trained = load(pretrained.resolve(model, pretrained.MODEL))
+    calibration = None if calibrate is None else sequences(calibrate, trained.frontend)
+    data, report = conversion.convert(trained, target_name, options, calibration)
+    conversion.save(data, out)
+    if as_json:
+        click.echo(json.dumps({"file": str(out), "target": target_name, **report.to_dict()}))
+        return
+    click.echo(f"{out}: {report.size} bytes, {report.step_microseconds:.1f} us a step here")
+    for line in _lines(report):
+        click.echo(line)
+
+
+def _lines(report: Report) -> list[str]:
+    lines = []
+    if report.accuracy_trained is not None and report.accuracy_converted is not None:
+        lines.append(f"{'accuracy':<12} {report.accuracy_converted:.2%} converted")
+        lines.append(f"{'':<12} {report.accuracy_trained:.2%} trained, in float64")
+    lines.append(f"{'distance':<12} {report.distance:.4f} RMS of the logits' error over theirs")
+    lines.append(f"{'agreement':<12} {report.agreement:.2%} of {report.clips} clips")
+    return lines

@@ -1,0 +1,62 @@
+"""Calibration sequences out of a folder of recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.errors import AudioError, DataError
+from edgemem.runtime.sources import read_clip
+
+if TYPE_CHECKING:
+    from edgemem.frontend import FrontEnd
+
+CLIPS = 128
+"""So many recordings, spread evenly over the sorted list of all."""
+
+STEPS = 100
+"""Greatest length of a sequence."""
+
+_ENDINGS = (".wav", ".flac")
+
+
+def sequences(root: Path, frontend: FrontEnd) -> NDArray[np.float32]:
+    """Features of the recordings under ``root``, streamed one after the other and cut evenly.
+
+    Parameters
+    ----------
+    root : Path
+        Any folder of wav or FLAC files, or one such file.
+    frontend : FrontEnd
+
+    Returns
+    -------
+    (n, t, n_features) float32 array
+
+    Raises
+    ------
+    DataError
+        If there is no recording that can be used.
+    """
+    paths = [root] if root.is_file() else sorted(root.rglob("*"))
+    paths = [path for path in paths if path.suffix.lower() in _ENDINGS]
+    chosen = paths[:: max(1, len(paths) // CLIPS)][:CLIPS]
+    stream = frontend.stream()
+    parts, wrong = [], ""
+    for path in chosen:
+        try:
+            parts.append(stream.push(read_clip(path, frontend.sample_rate)))
+        except AudioError as error:
+            wrong = str(error)
+    frames = np.concatenate(parts) if parts else np.zeros((0, frontend.n_features), np.float32)
+    if not len(frames):
+        raise DataError(
+            f"{root}: no recording to calibrate on; "
+            + (wrong or f"expected wav or FLAC files of {frontend.sample_rate} Hz")
+        )
+    steps = min(len(frames), STEPS)
+    n = len(frames) // steps
+    return np.ascontiguousarray(frames[: n * steps].reshape(n, steps, -1), np.float32)

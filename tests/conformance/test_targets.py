@@ -1,0 +1,176 @@
+"""What every installed target does with every cell. A new target gets these tests for nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+
+from edgemem import artefact, target
+from edgemem.artefact import Artefact, Golden
+from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
+from edgemem.errors import ShapeError
+from edgemem.ir import Graph, trace
+from edgemem.verification import distance, replay
+
+N_IN = 5
+
+CELLS: dict[str, Cell] = {
+    "dense": Dense(N_IN, 4, "relu"),
+    "norm": Stack((Norm(N_IN), Dense(N_IN, 4))),
+    "norm-alone": Norm(N_IN),
+    "lmu": LMU(N_IN, 12, 6, 20.0, memory_d=3, activation="relu"),
+    "lmu-paper": LMU.paper(N_IN, 12, 6, 20.0),
+    "lmu-all": LMU(N_IN, 12, 6, 20.0, 2, True, True, True, True, True, "sigmoid"),
+    "lmu-linear": LMU(N_IN, 12, 6, 20.0, 2, input_to_hidden=True, activation="linear"),
+    "lmu-recurrent-relu": LMU(N_IN, 12, 6, 9.0, 2, hidden_to_hidden=True, activation="relu"),
+    "lem": LEM(N_IN, 12),
+    "lem-slow": LEM(N_IN, 12, dt=0.2),
+    "lstm": LSTM(N_IN, 12),
+    "gru": GRU(N_IN, 12),
+    "lmu-stack": Stack(
+        (
+            Norm(N_IN),
+            LMU(N_IN, 16, 6, 9.0, 4, input_to_hidden=True, activation="linear"),
+            Norm(16, "relu"),
+            LMU(16, 16, 6, 18.0, 4, input_to_hidden=True, activation="linear"),
+            Norm(16, "relu"),
+            LMU(16, 16, 8, 30.0, 4, input_to_hidden=True, activation="linear"),
+            Norm(16, "relu"),
+            Dense(16, 6),
+        )
+    ),
+    "mixed-stack": Stack(
+        (Norm(N_IN), LEM(N_IN, 16), Norm(16), LSTM(16, 12), GRU(12, 8), Dense(8, 4))
+    ),
+}
+
+TARGETS = sorted(target.available())
+
+
+@dataclass(frozen=True)
+class Net:
+    """A model as far as a target reads it."""
+
+    cell: Cell
+    name: str = "net"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f"label{i}" for i in range(self.cell.n_out))
+
+    def graph(self) -> Graph:
+        rng = np.random.default_rng(7)
+        params = self.cell.init(rng)
+        for name, array in params.items():
+            last = name.rpartition(".")[2]
+            if last == "gain":
+                params[name] = rng.uniform(0.6, 1.6, array.shape)
+            elif array.ndim == 1:
+                params[name] = array + rng.normal(scale=0.3, size=array.shape)
+        return trace(self.cell, params)
+
+
+def sequences(seed: int, n: int, t: int) -> np.ndarray:
+    """Smooth noise, as features are."""
+    x = np.random.default_rng(seed).normal(size=(n, t, N_IN))
+    for i in range(1, t):
+        x[:, i] = 0.8 * x[:, i - 1] + 0.6 * x[:, i]
+    return x.astype(np.float32)
+
+
+@cache
+def converted(name: str, cell: str) -> Artefact:
+    net, chosen = Net(CELLS[cell]), target.get(name)
+    made = chosen.convert(net, chosen.Options(), sequences(0, 16, 60))
+    golden = Golden(np.zeros((1, 1, N_IN), np.float32), np.zeros((1, 1, 1), np.float32))
+    fields = {"target": name, **made.facts}
+    built = artefact.build(made.payload, fields, net.labels, golden, made.parts)
+    return artefact.from_bytes(artefact.to_bytes(built), "test")
+
+
+every = pytest.mark.parametrize("cell", CELLS)
+on_every_target = pytest.mark.parametrize("name", TARGETS)
+
+
+@on_every_target
+@every
+def test_follows_the_float_graph(name: str, cell: str) -> None:
+    chosen = target.get(name)
+    graph = Net(CELLS[cell]).graph()
+    assert {node.op for node in graph.nodes} <= chosen.ops
+    x = sequences(1, 6, 120)
+    expected, _ = graph.scan(x.astype(np.float64))
+    y, _ = replay(target.load(converted(name, cell)), x)
+    assert y.dtype == np.float32
+    assert distance(y, expected) <= chosen.tolerance(chosen.Options()).distance
+
+
+@on_every_target
+@every
+def test_reset_starts_anew(name: str, cell: str) -> None:
+    runner = target.load(converted(name, cell))
+    x = sequences(2, 1, 12)[0]
+    first = [runner.step(frame) for frame in x]
+    runner.reset()
+    again = [runner.step(frame) for frame in x]
+    np.testing.assert_array_equal(first, again)
+
+
+@on_every_target
+@every
+def test_carries_the_state(name: str, cell: str) -> None:
+    runner = target.load(converted(name, cell))
+    x = sequences(3, 1, 6)[0]
+    for frame in 3.0 * sequences(4, 1, 6)[0]:
+        runner.step(frame)
+    after = runner.step(x[0])
+    runner.reset()
+    fresh = runner.step(x[0])
+    assert bool(CELLS[cell].states) == (not np.array_equal(after, fresh))
+
+
+@on_every_target
+def test_sizes(name: str) -> None:
+    runner = target.load(converted(name, "lmu-stack"))
+    assert (runner.n_in, runner.n_out) == (N_IN, 6)
+
+
+@on_every_target
+def test_an_output_stays_as_it_was(name: str) -> None:
+    runner = target.load(converted(name, "lem"))
+    x = sequences(5, 1, 2)[0]
+    first = runner.step(x[0])
+    kept = first.copy()
+    runner.step(x[1])
+    np.testing.assert_array_equal(first, kept)
+
+
+@on_every_target
+def test_two_runners_do_not_meet(name: str) -> None:
+    one, other = (target.load(converted(name, "lem")) for _ in range(2))
+    x = sequences(6, 1, 4)[0]
+    expected = [one.step(frame) for frame in x]
+    one.reset()
+    for frame, y in zip(x, expected):
+        other.step(5.0 * frame)
+        np.testing.assert_array_equal(one.step(frame), y)
+
+
+@on_every_target
+@pytest.mark.parametrize("shape", [(), (1,), (N_IN - 1,), (N_IN + 1,), (1, N_IN)])
+def test_refuses_an_input_of_another_shape(name: str, shape: tuple[int, ...]) -> None:
+    runner = target.load(converted(name, "lem"))
+    with pytest.raises(ShapeError, match="expected"):
+        runner.step(np.zeros(shape, np.float32))
+
+
+@on_every_target
+@pytest.mark.parametrize("cell", ["lmu-stack", "mixed-stack"])
+def test_the_same_model_gives_the_same_bytes(name: str, cell: str) -> None:
+    converted.cache_clear()
+    first = artefact.to_bytes(converted(name, cell))
+    converted.cache_clear()
+    assert artefact.to_bytes(converted(name, cell)) == first

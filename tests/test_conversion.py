@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgemem import artefact, conversion, target
+from edgemem.cells import LMU, Dense, Stack
+from edgemem.errors import (
+    ConfigError,
+    MissingExtraError,
+    ModelError,
+    OutputError,
+    ToleranceError,
+    UnknownTargetError,
+    UnsupportedOpError,
+)
+from edgemem.frontend import FrontEnd
+from edgemem.model import Model, Sample
+from edgemem.runtime.detector import DetectorConfig, decide
+from edgemem.target import Tolerance
+from edgemem.verification import distance, replay, verify
+
+N_IN, N_OUT = 6, 3
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    rng = np.random.default_rng(0)
+    cell = Stack((LMU(N_IN, 12, 6, 12.0, 2, activation="relu"), Dense(12, N_OUT)))
+    features = rng.normal(size=(40, 25, N_IN)).astype(np.float32)
+    bare = Model(
+        name="small",
+        frontend=FrontEnd(n_mels=N_IN, low=-4.0, high=4.0),
+        cell=cell,
+        params={**cell.init(rng), **cell.constants},
+        labels=("a", "b", "c"),
+        protocol="folders",
+        detector=DetectorConfig(window=5, ignore=()),
+        calibration=Sample(features[:20], np.zeros(0, np.int64)),
+        validation=Sample(features[20:], np.zeros(20, np.int64)),
+    )
+    # the network's own decisions as labels, a quarter of them wrong
+    y, _ = bare.graph().scan(bare.validation.features.astype(np.float64))
+    labels = decide(y, 5)
+    labels[:5] = (labels[:5] + 1) % N_OUT
+    return replace(bare, validation=Sample(bare.validation.features, labels))
+
+
+def test_report_and_file(model: Model) -> None:
+    data, report = conversion.convert(model, "reference")
+    assert report.accuracy_trained == report.accuracy_converted == 0.75
+    assert (report.agreement, report.clips, report.size) == (1.0, 20, len(data))
+    assert report.distance < 1e-6
+    opened = artefact.from_bytes(data, "test")
+    assert opened.labels == model.labels
+    manifest = opened.manifest
+    assert manifest["model"] == model.digest
+    assert FrontEnd.from_dict(manifest["frontend"]) == model.frontend
+    assert DetectorConfig.from_dict(manifest["detector"]) == model.detector
+    assert (manifest["name"], manifest["protocol"]) == ("small", "folders")
+
+
+def test_golden_vectors_are_the_runner_s(model: Model) -> None:
+    data, _ = conversion.convert(model, "tflite")
+    opened = artefact.from_bytes(data, "test")
+    golden = opened.golden
+    np.testing.assert_array_equal(golden.x, model.calibration.features[:2, : golden.x.shape[1]])
+    assert golden.x.size <= 2 * conversion.GOLDEN_VALUES
+    np.testing.assert_array_equal(golden.y, replay(target.load(opened), golden.x)[0])
+    assert verify(opened).distance == 0.0
+
+
+def test_int8_is_close(model: Model) -> None:
+    _, report = conversion.convert(model, "tflite", {"quantize": "int8"})
+    assert report.distance < 0.05 and report.agreement >= 0.95
+
+
+def test_calibration_from_outside(model: Model) -> None:
+    louder = 4.0 * model.calibration.features
+    data, _ = conversion.convert(model, "tflite", calibration=louder)
+    own, _ = conversion.convert(model, "tflite")
+    scale, own_scale = (
+        artefact.from_bytes(file, "test").manifest["states"][0]["scale"] for file in (data, own)
+    )
+    assert scale >= 2 * own_scale
+
+
+def test_without_validation_clips(model: Model) -> None:
+    none = Sample(np.zeros((0, 25, N_IN), np.float32), np.zeros(0, np.int64))
+    _, report = conversion.convert(replace(model, validation=none), "reference")
+    assert report.accuracy_trained is None and report.accuracy_converted is None
+    assert report.clips == 20
+
+
+def test_without_calibration(model: Model) -> None:
+    none = Sample(np.zeros((0, 25, N_IN), np.float32), np.zeros(0, np.int64))
+    with pytest.raises(ConfigError, match="--calibrate"):
+        conversion.convert(replace(model, calibration=none), "tflite")
+
+
+def test_refuses_what_is_too_far(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = type(target.get("tflite"))
+    monkeypatch.setattr(chosen, "tolerance", lambda *_: Tolerance(1e-9, 0.0, 1.0))
+    with pytest.raises(ToleranceError, match="too far from the trained one"):
+        conversion.convert(model, "tflite")
+    monkeypatch.setattr(chosen, "tolerance", lambda *_: Tolerance(1.0, 1.1, 1.0))
+    with pytest.raises(ToleranceError, match="nothing was written"):
+        conversion.convert(model, "tflite")
+
+
+def test_refuses_nan(model: Model) -> None:
+    params = {name: np.full_like(array, np.nan) for name, array in model.params.items()}
+    for name in ("tflite", "reference"):
+        with pytest.raises(ModelError, match="holds NaN"):
+            conversion.convert(replace(model, params=params), name)
+
+
+def test_unknown_target_and_option(model: Model) -> None:
+    with pytest.raises(UnknownTargetError, match="abacus"):
+        conversion.convert(model, "abacus")
+    with pytest.raises(ConfigError, match="no option 'bits'; known: quantize"):
+        conversion.convert(model, "tflite", {"bits": 3})
+    with pytest.raises(ConfigError, match="known: int16, int8, none"):
+        conversion.convert(model, "tflite", {"quantize": "int4"})
+
+
+def test_unknown_op(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(target.get("tflite")), "ops", frozenset({"add"}))
+    with pytest.raises(UnsupportedOpError, match=r"cannot lower matvec.*knows: add"):
+        conversion.convert(model, "tflite")
+
+
+def test_a_missing_package_names_the_extra(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    for name in [name for name in sys.modules if name.startswith("edgemem_tflite.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    with pytest.raises(MissingExtraError, match=r"edgemem\[convert\]"):
+        conversion.convert(model, "tflite")
+
+
+def test_save_keeps_what_is_there(tmp_path: Path) -> None:
+    conversion.save(b"first", tmp_path / "f")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="cannot write"):
+        conversion.save(b"second", tmp_path / "file" / "f")
+    assert (tmp_path / "f").read_bytes() == b"first"
+
+
+def test_verify_notices_other_numbers(model: Model) -> None:
+    opened = artefact.from_bytes(conversion.convert(model, "reference")[0], "test")
+    golden = replace(opened.golden, y=opened.golden.y * 1.01)
+    made = artefact.build(
+        opened.payload, {**opened.manifest}, opened.labels, golden, _own_parts(opened)
+    )
+    with pytest.raises(ToleranceError, match=r"distance of 0\.0099, allowed is 1e-05"):
+        verify(made)
+
+
+def _own_parts(opened: artefact.Artefact) -> dict[str, bytes]:
+    return {name: data for name, data in opened.parts.items() if name not in artefact.COMMON_PARTS}
+
+
+def test_distance_by_hand() -> None:
+    assert distance(np.array([3.0, 5.0]), np.array([3.0, 4.0])) == pytest.approx(1 / 5)
+    assert distance(np.array([np.nan]), np.array([1.0])) != distance(np.ones(1), np.ones(1))
