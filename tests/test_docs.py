@@ -99,3 +99,13 @@ def test_commands_in_the_pages_exist(page: Path) -> None:
         known = set(COMMANDS[path].options)
         options = {word.split("=")[0] for word in words if word.startswith("--")}
         assert options <= known, f"{page.name}: edgemem {call}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_in_the_pages_runs(page: Path) -> None:
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S))
+    if code:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr

@@ -43,16 +43,16 @@ class Augmentation:
 
     shift: float = 0.15
     stretch: float = 0.1
-    level: tuple[float, float] = (-12.0, 6.0)
-    noise: float = 0.7
-    snr: tuple[float, float] = (0.0, 25.0)
-    floor: float = 0.4
-    floor_snr: tuple[float, float] = (5.0, 40.0)
+    level: tuple[float, float] = (-10.0, 6.0)
+    noise: float = 0.4
+    snr: tuple[float, float] = (0.0, 30.0)
+    floor: float = 0.25
+    floor_snr: tuple[float, float] = (10.0, 40.0)
     silence_level: tuple[float, float] = (-30.0, 10.0)
     time_masks: int = 2
-    time_mask: int = 10
+    time_mask: int = 8
     band_masks: int = 2
-    band_mask: int = 5
+    band_mask: int = 4
 
 
 class Augmenter:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import TrainingError
-from edgemem.files import DAMAGE, npz_bytes, write_atomic
+from edgemem.files import DAMAGE, npz_bytes, read_npz, write_atomic
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -65,8 +65,7 @@ class Checkpoint:
         if not path.exists():
             raise TrainingError(f"{path}: no checkpoint to resume; leave out --resume")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_npz(path.read_bytes())
             plan = json.loads(arrays.pop("plan").tobytes())
             found, history = plan["run"], tuple(plan["history"])
         except DAMAGE as error:

@@ -3,8 +3,9 @@
 
 The LSTM has the width of our networks (128 units, 80 inputs, 12 labels) and is what TensorFlow's
 converter makes of it: one step, full int8, states as inputs and outputs. Its states leave with one
-scale and enter with another, so its user dequantises and requantises them between steps. Both run
-in one process, in the same interpreter, by turns; the median of many steps is printed, and of the
+scale and enter with another, so its user dequantises and requantises them between steps. It runs
+in the interpreter as it is installed, and once more with the int8 delegate that edgemem's runner
+switches on. All run in one process, by turns; the median of many steps is printed, and of the
 interpreter's own share.
 
 usage: step_time.py [--steps N] [--json] [FILE.tflite ...]    (default: the pretrained networks)
@@ -26,6 +27,7 @@ import numpy as np
 
 N_IN, N_UNITS, N_OUT = 80, 128, 12
 LSTM = f"Keras LSTM({N_UNITS}), converter's int8"
+TUNED = f"{LSTM}, edgemem's delegate"
 ROUND = 200
 
 
@@ -75,15 +77,10 @@ def make_lstm(out: Path) -> None:
 class LstmStep:
     """One step of the converted LSTM as its user writes it."""
 
-    def __init__(self, path: Path) -> None:
-        from edgemem_tflite.interpreter import open_interpreter
-
-        self.interpreter = open_interpreter(path.read_bytes())
-        signature = self.interpreter.get_signature_list()["serving_default"]
-        runner = self.interpreter.get_signature_runner("serving_default")
+    def __init__(self, interpreter: Any) -> None:
+        self.interpreter = interpreter
+        runner = interpreter.get_signature_runner("serving_default")
         ins, outs = runner.get_input_details(), runner.get_output_details()
-        assert set(signature["inputs"]) == {"x", "h", "c"}
-        self.interpreter.allocate_tensors()
         self.into = {n: ins[n] for n in ("x", "h", "c")}
         self.out = {n: outs[n] for n in ("y", "h_new", "c_new")}
         self.states = {n: np.zeros((1, N_UNITS), np.float32) for n in ("h", "c")}
@@ -134,19 +131,24 @@ def main() -> None:
 
     from edgemem import pretrained
     from edgemem.runtime.network import open_network
+    from edgemem_tflite.interpreter import find_module, open_interpreter
 
     files = options.files or list(pretrained.names())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lstm.tflite"
         # TensorFlow and the device interpreter cannot live in one process
         subprocess.run([sys.executable, __file__, "--make-lstm", str(path)], check=True)
-        lstm = LstmStep(path)
+        payload = path.read_bytes()
+    plain = find_module().Interpreter(model_content=payload, num_threads=1)
+    plain.allocate_tensors()
     whole: dict[str, Callable[[], Any]] = {}
     inner: dict[str, Callable[[], Any]] = {}
     rng = np.random.default_rng(0)
     noise = rng.normal(size=N_IN).astype(np.float32)
-    whole[LSTM] = lambda: lstm.step(noise)
-    inner[LSTM] = lstm.interpreter.invoke
+    for name, interpreter in ((LSTM, plain), (TUNED, open_interpreter(payload))):
+        peer = LstmStep(interpreter)
+        whole[name] = lambda peer=peer: peer.step(noise)
+        inner[name] = interpreter.invoke
     for file in files:
         runner: Any = open_network(file).runner
         frame = rng.uniform(0, 255, runner.n_in).astype(np.float32)
@@ -154,16 +156,26 @@ def main() -> None:
         inner[file] = runner.interpreter.invoke
     step, invoke = medians(whole, options.steps), medians(inner, options.steps)
     rows = [
-        {"network": n, "step_us": step[n], "invoke_us": invoke[n], "ratio": step[LSTM] / step[n]}
+        {
+            "network": n,
+            "step_us": step[n],
+            "invoke_us": invoke[n],
+            "ratio": step[LSTM] / step[n],
+            "ratio_tuned": step[TUNED] / step[n],
+        }
         for n in step
     ]
     if options.json:
         print(json.dumps(rows))
         return
-    print("| network | whole step, us | interpreter alone, us | times as fast as the LSTM |")
-    print("|---|---|---|---|")
+    print(
+        "| network | whole step, us | interpreter alone, us | times as fast as the LSTM "
+        "| with edgemem's delegate |"
+    )
+    print("|---|---|---|---|---|")
+    form = "| {network} | {step_us:.1f} | {invoke_us:.1f} | {ratio:.1f} | {ratio_tuned:.1f} |"
     for row in rows:
-        print("| {network} | {step_us:.1f} | {invoke_us:.1f} | {ratio:.1f} |".format(**row))
+        print(form.format(**row))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def find_module() -> ModuleType:
     raise MissingExtraError("running a TFLite network", "ai-edge-litert", "tflite")
 
 
-def open_interpreter(payload: bytes, origin: str, reference_kernels: bool = False) -> Any:
+def open_interpreter(
+    payload: bytes, origin: str = "the network", reference_kernels: bool = False
+) -> Any:
     """An interpreter on one thread, its tensors allocated.
 
     Parameters
@@ -72,7 +74,9 @@ def open_interpreter(payload: bytes, origin: str, reference_kernels: bool = Fals
     return interpreter
 
 
-def signature(interpreter: Any, origin: str) -> tuple[dict[str, int], dict[str, int]]:
+def signature(
+    interpreter: Any, origin: str = "the network"
+) -> tuple[dict[str, int], dict[str, int]]:
     """Numbers of the input and of the output tensors by their names in the signature."""
     try:
         runner = interpreter.get_signature_runner(SIGNATURE)

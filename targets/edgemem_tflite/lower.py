@@ -86,8 +86,12 @@ class _Lowering:
     def _narrow(self, name: str) -> int:
         if (name, 8) not in self._values:
             wide = self._values[name, 16]
-            q = self._draw.tensor("", self._draw.shape_of(wide), self._plan.narrow[name])
-            self._keep(name, self._draw.op("QUANTIZE", 2, (wide,), q))
+            shape = self._draw.shape_of(wide)
+            # by way of floats, which compilers and XNNPACK turn into vector instructions: ten times
+            # as fast as TFLite's QUANTIZE from int16, which multiplies value by value in 64 bits
+            real = self._draw.op("DEQUANTIZE", 3, (wide,), self._draw.tensor("", shape))
+            q = self._draw.tensor("", shape, self._plan.narrow[name])
+            self._keep(name, self._draw.op("QUANTIZE", 2, (real,), q))
         return self._values[name, 8]
 
     def _wide(self, name: str) -> int:

@@ -66,15 +66,22 @@ def _wide(graph: Graph, steps: Sequence[Step]) -> set[str]:
     while size != len(wide):
         size = len(wide)
         readers = {
-            name for s in steps if s.op in ELEMENTWISE and s.name in wide for name in s.inputs
+            name
+            for s in steps
+            if s.name in wide and (s.fixed or s.op in ELEMENTWISE | LAYOUT)
+            for name in s.inputs
         }
         for step in steps:
             if step.op in ELEMENTWISE | CURVES:
                 met = any(name in wide for name in step.inputs)
                 if met or step.name in readers or step.name in after:
                     wide.add(step.name)
-            elif step.op in LAYOUT | {"relu"}:
+            elif step.op == "relu":
                 if step.inputs[0] in wide:
+                    wide.add(step.name)
+            elif step.op in LAYOUT:
+                # narrowed before it is cut up or joined, unless a wide step reads it
+                if step.inputs[0] in wide and step.name in readers | after:
                     wide.add(step.name)
             elif step.fixed:
                 wide.add(step.name)
@@ -110,7 +117,9 @@ class _Planner:
 
     def _step_format(self, step: Step, home: Mapping[str, Format]) -> Format:
         if step.op in LAYOUT:
-            return home[step.inputs[0]]
+            source = step.inputs[0]
+            same = (source in self._wide) == (step.name in self._wide)
+            return home[source] if same else self._narrow(source)
         if step.name in self._graph.next_states.values() and step.op not in CURVES:
             state = next(s for s, n in self._graph.next_states.items() if n == step.name)
             if step.name in self._wide:

@@ -27,12 +27,17 @@ class TFLiteRunner:
     artefact : Artefact
     reference_kernels : bool
         Whether to run TFLite's plain kernels instead of the fast ones.
+
+    Attributes
+    ----------
+    interpreter
+        The interpreter beneath; to be looked at only.
     """
 
     def __init__(self, artefact: Artefact, reference_kernels: bool = False) -> None:
         origin = artefact.origin
-        self._interpreter = open_interpreter(artefact.payload, origin, reference_kernels)
-        self._inputs, self._outputs = signature(self._interpreter, origin)
+        self.interpreter = open_interpreter(artefact.payload, origin, reference_kernels)
+        self._inputs, self._outputs = signature(self.interpreter, origin)
         states = [name for name in self._inputs if name != INPUT]
         wanted = {OUTPUT, *(state + NEXT for state in states)}
         if INPUT not in self._inputs or wanted != set(self._outputs):
@@ -42,7 +47,7 @@ class TFLiteRunner:
                 f"state its name and its name with {NEXT!r}; convert the model again"
             )
         self._states = states
-        self._invoke = self._interpreter.invoke
+        self._invoke = self.interpreter.invoke
         self._invoke()  # kernels settle where their memory is
         self.reset()
 
@@ -55,13 +60,13 @@ class TFLiteRunner:
         return int(self._y.shape[0])
 
     def reset(self) -> None:
-        self._x = memory(self._interpreter, self._inputs[INPUT]).reshape(-1)
-        self._y = memory(self._interpreter, self._outputs[OUTPUT]).reshape(-1)
+        self._x = memory(self.interpreter, self._inputs[INPUT]).reshape(-1)
+        self._y = memory(self.interpreter, self._outputs[OUTPUT]).reshape(-1)
         self._shape = self._x.shape
         self._carry = []
         for state in self._states:
-            before = memory(self._interpreter, self._inputs[state])
-            after = memory(self._interpreter, self._outputs[state + NEXT])
+            before = memory(self.interpreter, self._inputs[state])
+            after = memory(self.interpreter, self._outputs[state + NEXT])
             self._carry.append((before, after))
             before.fill(0)
 

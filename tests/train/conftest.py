@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from edgemem.data import Clips, DataSet
-from edgemem.data.protocols import SILENCE, UNKNOWN
 from edgemem.data.types import Report
 from edgemem.frontend import FrontEnd
 
@@ -56,6 +55,3 @@ def made_set() -> Maker:
         )
 
     return make
-
-
-WORDS = (SILENCE, UNKNOWN, "yes", "no")

@@ -15,6 +15,7 @@ from edgemem.errors import ArtefactError, ConfigError, ToleranceError, Unsupport
 from edgemem.ir import Graph, Node, trace
 from edgemem.ir.passes import fold, residual
 from edgemem.quantize import observe
+from edgemem.target import Features
 from edgemem.verification import distance, replay
 from edgemem_tflite import TFLiteOptions
 from edgemem_tflite.interpreter import find_module
@@ -57,7 +58,7 @@ class Net:
         return trace(self.cell, params)
 
 
-def sequences(seed: int, n: int, t: int) -> np.ndarray:
+def sequences(seed: int, n: int, t: int) -> Features:
     return np.random.default_rng(seed).normal(size=(n, t, N_IN)).astype(np.float32)
 
 
@@ -163,7 +164,7 @@ def test_the_large_products_go_to_xnnpack() -> None:
 
     if find_module().__name__.startswith("tflite_runtime") and not int8_delegates():
         pytest.skip("this tflite-runtime has no XNNPACK kernels for 8 bits")
-    details = target.load(converted(DEEP))._interpreter._get_ops_details()  # type: ignore[attr-defined]
+    details = TFLiteRunner(converted(DEEP)).interpreter._get_ops_details()
     delegated = {
         int(tensor) for op in details if op["op_name"] == "DELEGATE" for tensor in op["inputs"]
     }
@@ -178,7 +179,8 @@ def test_a_memory_that_rounding_makes_grow_is_refused() -> None:
     graph = trace(cell, cell.init(np.random.default_rng(0)))
     check_memories(graph, steps(residual(graph)))
     # a decay of 0.9999 in one element beside a large one in its row rounds to none
-    slow = np.diag([0.9999, 0.5, 0.5, 0.5]) + np.triu(np.ones((4, 4)), 1)
+    slow = np.triu(np.ones((4, 4)), 1)
+    np.fill_diagonal(slow, [0.9999, 0.5, 0.5, 0.5])
     changed = residual(graph.with_params({**graph.params, "A": slow}))
     with pytest.raises(ToleranceError, match=r"grows by a factor of 1\.0+ a step"):
         check_memories(changed, steps(changed))
@@ -215,4 +217,4 @@ def test_small_beside_its_weights() -> None:
     cell = Stack((LMU(N_IN, 128, 10, 24.0, 24, activation="relu"), Dense(128, 12)))
     opened = converted(cell)
     weights = sum(array.size for name, array in Net(cell).graph().params.items() if array.ndim == 2)
-    assert len(artefact.to_bytes(opened)) < weights + 12 * (24 + 128 + 12) + 6000
+    assert len(artefact.to_bytes(opened)) < weights + 12 * (24 + 128 + 12) + 8000

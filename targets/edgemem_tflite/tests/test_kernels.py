@@ -46,7 +46,7 @@ def exact_product(
 @pytest.mark.parametrize("reference_kernels", [False, True])
 def test_product_in_8_bits(reference_kernels: bool) -> None:
     # scales that keep the exact results away from halves
-    w_form = Format(8, [0.013, 0.0071, 0.0219])
+    w_form = Format(8, np.array([0.013, 0.0071, 0.0219]))
     weight = np.array([[12, -127, 3], [0, 5, 90], [-8, 1, 1]], np.int8)
     bias = np.array([100, -2000, 7], np.int32)
     x = np.array([-128, 17, 90], np.int8)
@@ -76,7 +76,7 @@ def test_product_in_8_bits(reference_kernels: bool) -> None:
 
 @pytest.mark.parametrize("reference_kernels", [False, True])
 def test_product_in_16_bits_by_rows(reference_kernels: bool) -> None:
-    w_form = Format(8, [0.0131, 0.0073])
+    w_form = Format(8, np.array([0.0131, 0.0073]))
     weight = np.array([[127, -4, 33], [-90, 2, 1]], np.int8)
     x = np.array([[1200, -32768, 7], [5, 9000, -450]], np.int16)
     program = Program(

@@ -1,0 +1,58 @@
+"""The same file under TensorFlow's own interpreter, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgemem import artefact, conversion
+from edgemem.cells import LEM, LMU, Dense, Stack
+from edgemem.frontend import FrontEnd
+from edgemem.model import Model, Sample
+from edgemem.runtime.detector import DetectorConfig
+
+VERIFY = """
+import sys
+import tensorflow
+from edgemem import artefact
+from edgemem.verification import verify
+found = verify(artefact.read(sys.argv[1]))
+assert "tflite_runtime" not in sys.modules
+print(found.distance)
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
+)
+def test_tensorflow_gives_the_same_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cell = Stack((LMU(4, 8, 4, 9.0, 2, activation="relu"), LEM(8, 6), Dense(6, 3)))
+    sample = Sample(rng.normal(size=(8, 20, 4)).astype(np.float32), np.zeros(8, np.int64))
+    model = Model(
+        name="both",
+        frontend=FrontEnd(n_mels=4),
+        cell=cell,
+        params={**cell.init(rng), **cell.constants},
+        labels=("a", "b", "c"),
+        protocol="folders",
+        detector=DetectorConfig(window=5),
+        calibration=sample,
+        validation=sample,
+    )
+    data, _ = conversion.convert(model, "tflite")
+    conversion.save(data, tmp_path / "f.tflite")
+    assert artefact.read(tmp_path / "f.tflite").golden.y.std() > 0
+    done = subprocess.run(
+        [sys.executable, "-c", VERIFY, str(tmp_path / "f.tflite")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) < 0.02
