@@ -99,8 +99,8 @@ class FloatOps:
     def sigmoid(self, a: Array) -> Array:
         # exp of a non-positive number only, so that it cannot overflow
         e = np.exp(-np.abs(a))
-        positive: Array = np.where(a >= 0, 1.0, e)
-        return positive / (1.0 + e)
+        y: Array = np.where(a >= 0, 1.0, e) / (1.0 + e)
+        return y
 
     def tanh(self, a: Array) -> Array:
         return np.tanh(a)

@@ -53,9 +53,11 @@ def command(
     than the target allows, nothing is written.
     """
     from edgemem import conversion, pretrained
+    from edgemem.files import check_writable
     from edgemem.model import load
     from edgemem.quantize.clips import sequences
 
+    check_writable(out)
     trained = load(pretrained.resolve(model, pretrained.MODEL))
     calibration = None if calibrate is None else sequences(calibrate, trained.frontend)
     data, report = conversion.convert(trained, target_name, options, calibration)

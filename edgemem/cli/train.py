@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,15 +206,14 @@ def _train(
 
 
 def _check_extras() -> None:
-    """Refuse to start without the packages that the end of a run needs, too."""
-    # TensorFlow reads it once, when it is imported
+    """Refuse to start without the packages that training needs, to its very end."""
+    # TensorFlow reads it at its import; NengoDL, imported first, would switch warnings on
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import nengo_dl  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("training", "nengo-dl", "train") from None
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError("training", "matplotlib", "train")
+    for package in ("tensorflow", "nengo-dl", "matplotlib"):
+        try:
+            import_module(package.replace("-", "_"))
+        except ImportError:
+            raise MissingExtraError("training", package, "train") from None
 
 
 def _stopped(checkpoint: Path) -> str:

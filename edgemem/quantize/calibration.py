@@ -29,11 +29,14 @@ class Observed:
         Least and greatest value seen.
     sample : (n,) float32 array
         Some of the values, for choosing where to clip.
+    peaks : array
+        Greatest absolute value of each element, in the shape of the value.
     """
 
     low: float
     high: float
     sample: NDArray[np.float32]
+    peaks: Array
 
     @property
     def magnitude(self) -> float:
@@ -82,11 +85,13 @@ class _Record:
     def __init__(self) -> None:
         self.low = np.inf
         self.high = -np.inf
+        self.peaks: Array = np.zeros(())
         self.parts: list[NDArray[np.float32]] = []
 
     def add(self, values: Array, wanted: int, rng: np.random.Generator) -> None:
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
+        self.peaks = np.maximum(self.peaks, np.abs(values).max(axis=0))
         flat = values.reshape(-1)
         picked = flat if flat.size <= wanted else flat[rng.integers(flat.size, size=wanted)]
         self.parts.append(picked.astype(np.float32))
@@ -94,7 +99,7 @@ class _Record:
 
 def _finish(records: Mapping[str, _Record]) -> dict[str, Observed]:
     found = {
-        name: Observed(record.low, record.high, np.concatenate(record.parts))
+        name: Observed(record.low, record.high, np.concatenate(record.parts), record.peaks)
         for name, record in records.items()
     }
     wild = [name for name, o in found.items() if not np.isfinite([o.low, o.high]).all()]

@@ -4,7 +4,8 @@
 Every network reads 98 steps of 40 features into 64 units and gives 12 labels at the last step; the
 LMUs have one memory of order 12 and every coupling of the paper. All train on the same drawn
 sequences with Adam, in one process, by turns: the NengoDL forms through ``Simulator.fit``, the
-others through Keras' own. Tracing and compilation come before; the median of the rounds is printed.
+others through Keras' own. Tracing and compilation come before, and a round is timed from the end of
+its first batch to the end of its last, as an epoch has hundreds; the median of rounds is printed.
 
 usage: training_throughput.py [--rounds N] [--batches N] [--json] [--quick]
 """
@@ -20,6 +21,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,8 @@ class Task:
         return x, rng.integers(0, self.n_out, len(x))
 
 
-Fit = Callable[[], Any]
+Fit = Callable[..., Any]
+"""``fit`` over all sequences; takes the callbacks."""
 
 
 def networks_of(task: Task) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def nengo_fit(task: Task, model: Any, ends: Any, x: Any, y: Any, opened: ExitSta
     )
     simulator.compile(tf.keras.optimizers.Adam(1e-3), loss={ends.probe: last_step_loss(task)})
     target = y.reshape(-1, 1, 1)
-    return lambda: simulator.fit({ends.input: x}, {ends.probe: target}, verbose=0)
+    return partial(simulator.fit, {ends.input: x}, {ends.probe: target}, verbose=0)
 
 
 def keras(task: Task, layer: Any, x: Any, y: Any) -> Fit:
@@ -116,7 +119,7 @@ def keras(task: Task, layer: Any, x: Any, y: Any) -> Fit:
         tf.keras.optimizers.Adam(1e-3),
         loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    return lambda: model.fit(x, y, batch_size=task.batch, verbose=0)
+    return partial(model.fit, x, y, batch_size=task.batch, verbose=0)
 
 
 def keras_lmu_layer(task: Task) -> Any:
@@ -135,17 +138,27 @@ def keras_lmu_layer(task: Task) -> Any:
     )
 
 
-def medians(fits: dict[str, Fit], samples: int, rounds: int) -> dict[str, float]:
+def rate_of(fit: Fit, batch: int) -> float:
+    """Samples per second between the first and the last batch of a fit."""
+    import tensorflow as tf
+
+    ends: list[float] = []
+    watch = tf.keras.callbacks.LambdaCallback(
+        on_batch_end=lambda batch, logs: ends.append(time.perf_counter())
+    )
+    fit(callbacks=[watch])
+    return batch * (len(ends) - 1) / (ends[-1] - ends[0])
+
+
+def medians(fits: dict[str, Fit], batch: int, rounds: int) -> dict[str, float]:
     """Samples per second of each form, median of rounds by turns."""
     rates: dict[str, list[float]] = {name: [] for name in fits}
-    for turn in range(-2, rounds):  # two rounds that do not count trace and compile
+    for turn in range(-1, rounds):  # one round that does not count traces and compiles
         for name, fit in fits.items():
-            begin = time.perf_counter()
-            fit()
+            rate = rate_of(fit, batch)
             if turn >= 0:
-                rates[name].append(samples / (time.perf_counter() - begin))
-            print(f"\r{turn + 1}/{rounds} {name:<24}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+                rates[name].append(rate)
+            print(f"round {turn + 1}/{rounds}: {name}, {rate:,.0f} samples/s", file=sys.stderr)
     return {name: float(np.median(found)) for name, found in rates.items()}
 
 
@@ -153,6 +166,7 @@ def measure(task: Task, batches: int, rounds: int) -> list[dict[str, Any]]:
     """A row for each form."""
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")
     x, y = task.sequences(batches)
     with ExitStack() as opened:
         fits: dict[str, Fit] = {}
@@ -161,7 +175,7 @@ def measure(task: Task, batches: int, rounds: int) -> list[dict[str, Any]]:
             fits[STEPPED.format(cell)] = stepped(task, stack, x, y, opened)
         fits[KERAS_LMU] = keras(task, keras_lmu_layer(task), x, y)
         fits[LSTM] = keras(task, tf.keras.layers.LSTM(task.n_units), x, y)
-        rates = medians(fits, len(x), rounds)
+        rates = medians(fits, task.batch, rounds)
     rows = []
     for name, rate in rates.items():
         beside = rates.get(STEPPED.format(name.split()[0]))
@@ -204,7 +218,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore")
     if options.quick:
-        rows = measure(Task(6, 3, 4, 2, 3, 4), 2, 1)
+        rows = measure(Task(6, 3, 4, 2, 3, 4), 3, 1)
     else:
         rows = measure(Task(), options.batches, options.rounds)
     print(json.dumps(rows) if options.json else table(rows))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Mode = Literal["int8", "int16", "none"]
 
 TOLERANCES = {
-    "int8": Tolerance(distance=0.25, agreement=0.95, replay=0.1),
-    "int16": Tolerance(distance=0.12, agreement=0.97, replay=0.05),
+    "int8": Tolerance(distance=0.2, agreement=0.95, replay=0.1),
+    "int16": Tolerance(distance=0.1, agreement=0.97, replay=0.05),
     "none": Tolerance(distance=1e-3, agreement=0.99, replay=1e-3),
 }
 

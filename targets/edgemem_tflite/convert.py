@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgemem.artefact import COMMON_PARTS, LABELS
-from edgemem.ir.passes import fold, residual
+from edgemem.ir.passes import balance, fold, residual
 from edgemem.quantize import observe
 from edgemem.target import Converted
 
@@ -30,6 +30,8 @@ def convert(model: Source, mode: str, calibration: Features) -> Converted:
         program = lower_float(graph, steps(graph))
     else:
         graph = residual(graph)
+        seen = observe(graph, calibration)
+        graph = balance(graph, {name: value.peaks for name, value in seen.items()})
         listed = steps(graph)
         check_memories(graph, listed)
         formats = plan(graph, listed, observe(graph, calibration), mode)

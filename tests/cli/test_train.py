@@ -129,6 +129,7 @@ def test_interrupted_and_killed_it_goes_on_to_the_result_of_a_whole_run(
         "stopped; the same command with --resume goes on after the last whole epoch\n"
     )
     assert "Traceback" not in messages
+    assert "Warning" not in messages
     assert [path.name for path in tmp_path.iterdir()] == ["kws.model.checkpoint"]
 
     again = run(*command)
@@ -225,7 +226,7 @@ def test_a_seed_below_zero_is_no_seed(folder: Path, tmp_path: Path) -> None:
     assert "is not in the range" in result.stderr
 
 
-@pytest.mark.parametrize("package", ["nengo_dl", "matplotlib"])
+@pytest.mark.parametrize("package", ["tensorflow", "nengo_dl", "matplotlib"])
 def test_a_missing_extra_is_named(
     package: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 Each target composes the ones that serve it.
 """
 
+from edgemem.ir.passes.balance import balance as balance
 from edgemem.ir.passes.fold import fold as fold
 from edgemem.ir.passes.fuse import fuse as fuse
 from edgemem.ir.passes.prune import prune as prune

@@ -16,7 +16,7 @@ Gain = Union[float, Array]
 Put = Callable[..., str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Product:
     """``weight @ x``; ``source`` names the parameter whose values ``weight`` still has, if any."""
 
@@ -40,7 +40,7 @@ class Product:
         return replace(self, weight=self.weight * gain, x=x, source="", constant=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Term:
     """``gain * value`` for a value that is no sum."""
 
@@ -48,7 +48,7 @@ class Term:
     value: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sum:
     """Products, terms and a constant, added up."""
 

@@ -9,15 +9,23 @@ import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
 from edgemem.ir import INPUT, Graph, Node, trace
-from edgemem.ir.passes import fold, fuse, prune, residual
+from edgemem.ir.passes import balance, fold, fuse, prune, residual
+from edgemem.quantize import observe
 
 Pass = Callable[[Graph], Graph]
+
+
+def balanced(graph: Graph) -> Graph:
+    x = np.random.default_rng(9).normal(size=(4, 20, graph.n_in)).astype(np.float32)
+    return balance(graph, {name: seen.peaks for name, seen in observe(graph, x).items()})
+
 
 PASSES: dict[str, Pass] = {
     "fold": fold,
     "fuse": fuse,
     "prune": prune,
     "residual": residual,
+    "balance": lambda graph: balanced(residual(fold(graph))),
     "all": lambda graph: fuse(residual(fold(graph))),
 }
 
@@ -42,11 +50,14 @@ def lively(cell: Cell, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def assert_same(graph: Graph, changed: Graph, rng: np.random.Generator) -> None:
     x = rng.normal(size=(2, 30, graph.n_in))
-    y, states = graph.scan(x)
-    got, got_states = changed.scan(x)
-    np.testing.assert_allclose(got, y, rtol=1e-9, atol=1e-9)
-    for name, state in states.items():
-        np.testing.assert_allclose(got_states[name], state, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(changed.scan(x)[0], graph.scan(x)[0], rtol=1e-9, atol=1e-9)
+
+
+def assert_same_states(graph: Graph, changed: Graph, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(2, 30, graph.n_in))
+    expected, got = graph.scan(x)[1], changed.scan(x)[1]
+    for name, state in expected.items():
+        np.testing.assert_allclose(got[name], state, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", PASSES)
@@ -55,6 +66,8 @@ def test_cells(cell: Cell, name: str) -> None:
     rng = np.random.default_rng(0)
     graph = trace(cell, lively(cell, rng))
     assert_same(graph, PASSES[name](graph), rng)
+    if name != "balance":  # which holds a memory in units of its own
+        assert_same_states(graph, PASSES[name](graph), rng)
 
 
 def random_graph(rng: np.random.Generator, n: int = 4) -> Graph:
@@ -161,3 +174,38 @@ def test_prune_drops_what_nothing_reads() -> None:
     small = prune(graph)
     assert [node.name for node in small.nodes] == ["a"]
     assert not small.params and not small.constants
+
+
+def memories(graph: Graph) -> dict[str, np.ndarray]:
+    x = np.random.default_rng(9).normal(size=(4, 20, graph.n_in)).astype(np.float32)
+    seen = observe(graph, x)
+    return {name: seen[name].peaks for name in graph.states}
+
+
+def spread(peaks: np.ndarray) -> float:
+    return float(peaks.max() / peaks.min())
+
+
+def test_balance_brings_the_elements_of_a_memory_together() -> None:
+    cell = Stack((LMU(3, 8, 6, 20.0, memory_d=4, input_to_hidden=True), Dense(8, 2)))
+    params = lively(cell, np.random.default_rng(0))
+    params["0.lmu.e_x"] = params["0.lmu.e_x"] * np.array([[1.0], [10.0], [0.1], [3.0]])
+    graph = trace(cell, params)
+    before, after = memories(graph)["0.lmu.m"], memories(balanced(residual(fold(graph))))["0.lmu.m"]
+    assert spread(after) < spread(before) ** 0.5
+
+
+def test_balance_brings_hidden_values_together() -> None:
+    cell = Stack((Dense(3, 4, "relu"), Dense(4, 2)))
+    params = lively(cell, np.random.default_rng(0))
+    params["0.dense.W"] = params["0.dense.W"] * np.array([[1.0], [16.0], [0.1], [3.0]])
+    graph = balanced(residual(fold(trace(cell, params))))
+    rows = np.abs(next(a for n, a in graph.params.items() if a.shape == (4, 3))).max(axis=1)
+    assert spread(rows) < spread(np.abs(params["0.dense.W"]).max(axis=1)) ** 0.6
+
+
+@pytest.mark.parametrize("cell", [LEM(3, 8), LSTM(3, 8), GRU(3, 8)], ids=lambda cell: cell.name)
+def test_balance_leaves_what_a_curve_reads(cell: Cell) -> None:
+    graph = residual(fold(trace(cell, lively(cell, np.random.default_rng(0)))))
+    for name, array in balanced(graph).params.items():
+        np.testing.assert_array_equal(array, graph.params[name])
