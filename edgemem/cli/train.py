@@ -207,8 +207,8 @@ def _train(
 
 def _check_extras() -> None:
     """Refuse to start without the packages that training needs, to its very end."""
-    # TensorFlow reads it at its import; NengoDL, imported first, would switch warnings on
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow must have read it before nengo_dl sets it anew
     for package in ("tensorflow", "nengo-dl", "matplotlib"):
         try:
             import_module(package.replace("-", "_"))

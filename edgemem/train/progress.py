@@ -94,15 +94,17 @@ def draw_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise MissingExtraError("the training curve", "matplotlib", "plot") from None
     figure = Figure(figsize=(7.0, 3.5), layout="constrained")
     left = figure.add_subplot()
     right = left.twinx()
     epochs = [row["epoch"] for row in history]
-    left.plot(epochs, [row["loss"] for row in history], color="tab:blue", label="training loss")
+    left.plot(epochs, [row["loss"] for row in history], ".-", color="tab:blue")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     accuracy = [100.0 * row["validation_accuracy"] for row in history]
-    right.plot(epochs, accuracy, color="tab:orange", label="validation accuracy")
+    right.plot(epochs, accuracy, ".-", color="tab:orange")
     best = max(range(len(history)), key=lambda i: accuracy[i])
     right.plot(epochs[best], accuracy[best], "o", color="tab:orange")
     right.annotate(f"{accuracy[best]:.2f} %", (epochs[best], accuracy[best]), ha="right", va="top")

@@ -134,11 +134,13 @@ RECIPES: dict[str, Recipe] = {
     "lmu-small": Recipe(
         "lmu", _lmu(56, (6.0, 6, 14), (12.0, 8, 12), (24.0, 10, 10), (24.0, 10, 10)), norm="relu"
     ),
-    "lem": Recipe("lem",
+    "lem": Recipe(
+        "lem",
         ({"n_units": 128}, {"n_units": 88}),
         norm="linear",
         learning_rate=3e-3,
-        epochs=30,),
+        epochs=30,
+    ),
     "lem-small": Recipe("lem", ({"n_units": 64},), norm="linear", learning_rate=3e-3),
     "lstm": Recipe("lstm", ({"n_units": 128},), norm="linear", learning_rate=3e-3),
     "gru": Recipe("gru", ({"n_units": 128},), norm="linear", learning_rate=3e-3),

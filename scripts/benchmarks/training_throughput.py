@@ -13,6 +13,7 @@ usage: training_throughput.py [--rounds N] [--batches N] [--json] [--quick]
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -203,7 +205,9 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"| {row['form']} | {row['samples_per_second']:,.0f} | {stepped} | "
             f"{row['over_keras_lmu']:.1f} | {row['over_lstm']:.2f} |"
         )
-    return "\n".join(lines)
+    packages = ("tensorflow", "nengo-dl", "keras-lmu")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return "\n".join([*lines, "", f"{datetime.date.today()}; {os.cpu_count()} cores; {versions}"])
 
 
 def main() -> None:

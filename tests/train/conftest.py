@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgemem.data import Clips, DataSet
+from edgemem.data.protocols import SILENCE
 from edgemem.data.types import Report
 from edgemem.frontend import FrontEnd
 
@@ -16,11 +17,12 @@ N_FRAMES, N_BANDS = 12, 8
 Maker = Callable[..., DataSet]
 
 
-def clips_of(labels: np.ndarray, n_labels: int, rng: np.random.Generator) -> Clips:
-    """Clips in dB whose late frames are loud in the band of their label."""
-    features = rng.normal(-40.0, 3.0, (len(labels), N_FRAMES, N_BANDS))
+def clips_of(labels: np.ndarray, words: tuple[str, ...], rng: np.random.Generator) -> Clips:
+    """Clips in dB whose late frames are loud in the band of their word; silence is quiet."""
+    features = rng.normal(-50.0, 3.0, (len(labels), N_FRAMES, N_BANDS))
     for row, label in enumerate(labels):
-        features[row, 4:, label * N_BANDS // n_labels] += 20.0
+        if words[label] != SILENCE:
+            features[row, 4:, label * N_BANDS // len(words)] += 30.0
     names = tuple(f"{row:04d}" for row in range(len(labels)))
     return Clips(features.astype(np.float32), labels.astype(np.int64), names)
 
@@ -34,7 +36,6 @@ def made_set() -> Maker:
         train: int | tuple[int, ...] = 40,
         validation: int = 10,
         background: int = 0,
-        frontend: FrontEnd = FrontEnd(n_mels=N_BANDS),
         seed: int = 0,
     ) -> DataSet:
         rng = np.random.default_rng(seed)
@@ -42,13 +43,13 @@ def made_set() -> Maker:
         wanted = np.repeat(np.arange(len(words)), counts)
         held = np.repeat(np.arange(len(words)), validation)
         noise = rng.normal(-50.0, 3.0, (background, N_FRAMES, N_BANDS)).astype(np.float32)
-        empty = clips_of(wanted[:0], len(words), rng)
+        empty = clips_of(wanted[:0], words, rng)
         return DataSet(
             labels=words,
             protocol="folders",
-            frontend=frontend,
-            train=clips_of(rng.permutation(wanted), len(words), rng),
-            validation=clips_of(rng.permutation(held), len(words), rng),
+            frontend=FrontEnd(n_mels=N_BANDS),
+            train=clips_of(rng.permutation(wanted), words, rng),
+            validation=clips_of(rng.permutation(held), words, rng),
             test=empty,
             background=noise,
             report=Report(),

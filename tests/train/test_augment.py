@@ -161,7 +161,9 @@ def test_background_is_turned_not_repeated():
 
 def test_cepstra_are_moved_and_masked_and_nothing_is_mixed_in():
     frames, background = drawn(50), drawn(3, 1)
-    everything = Augmentation(noise=1.0, floor=1.0, level=(-12.0, -12.0), time_masks=0, band_masks=0)
+    everything = Augmentation(
+        noise=1.0, floor=1.0, level=(-12.0, -12.0), time_masks=0, band_masks=0
+    )
     augmenter = Augmenter(everything, CEPSTRA, background)
     for before, after in zip(frames, augmenter.speech(frames, np.random.default_rng(0))):
         assert {row.tobytes() for row in after} <= {row.tobytes() for row in before}

@@ -1,4 +1,4 @@
-"""The fused form in NengoDL: the equations in inference, batch norm and carried states in training."""
+"""The fused form: the equations in inference; batch norm and carried states in training."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ def call(layer, x, training):
 
 def predicted(stack, params, x):
     network = fused_network(FusedStack(stack, params, N_STEPS, BATCH))
-    with nengo_dl.Simulator(
-        network.network, minibatch_size=BATCH, progress_bar=False
-    ) as simulator:
+    with nengo_dl.Simulator(network.network, minibatch_size=BATCH, progress_bar=False) as simulator:
         y = simulator.predict(x.reshape(BATCH, 1, -1), verbose=0)[network.probe]
     return y.reshape(BATCH, N_STEPS, -1)
 

@@ -13,7 +13,7 @@ from edgemem.train.recipes import Recipe
 
 pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
-from edgemem.train import kws  # noqa: E402
+from edgemem.train import kws
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -28,13 +28,18 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 WORDS = (SILENCE, UNKNOWN, "yes", "no")
 RECIPE = Recipe(
     "lmu",
-    ({"n_units": 8, "order": 3, "theta": 6.0, "memory_d": 4}, {"n_units": 8, "order": 3, "theta": 6.0}),
+    (
+        {"n_units": 8, "order": 3, "theta": 6.0, "memory_d": 4},
+        {"n_units": 8, "order": 3, "theta": 6.0},
+    ),
     norm="relu",
     window=0.06,
     epochs=4,
-    batch=16,
+    batch=8,
     learning_rate=0.02,
-    augmentation=Augmentation(shift=0.01, band_masks=1, band_mask=1, time_mask=2),
+    augmentation=Augmentation(
+        shift=0.01, noise=0.4, snr=(5.0, 25.0), floor=0.0, band_masks=1, band_mask=1, time_mask=2
+    ),
 )
 
 
@@ -49,7 +54,7 @@ def run(made_set, tmp_path_factory):
             traced.append(self.keras_model.train_tf_function.experimental_get_tracing_count())
             return history
 
-    data = made_set(WORDS, (0, 120, 60, 60), 12, background=20, seed=1)
+    data = made_set(WORDS, (0, 400, 200, 200), 12, background=20, seed=1)
     checkpoint = tmp_path_factory.mktemp("run") / "new" / "checkpoint"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer.nengo_dl, "Simulator", Counting)
@@ -95,8 +100,8 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_is_built(run, mo
     monkeypatch.setattr(trainer, "fused_network", None)
     with pytest.raises(TrainingError, match="seed was 3, now 4"):
         fit(run.data, RECIPE, 4, run.checkpoint, resume=True, run={"data": "made"})
-    with pytest.raises(TrainingError, match=r"recipe\.batch was 16, now 8"):
-        other = replace(RECIPE, batch=8)
+    with pytest.raises(TrainingError, match=r"recipe\.batch was 8, now 16"):
+        other = replace(RECIPE, batch=16)
         fit(run.data, other, 3, run.checkpoint, resume=True, run={"data": "made"})
 
 
