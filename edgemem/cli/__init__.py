@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pkgutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ import click
 
 from edgemem import __version__
 from edgemem.errors import EdgememError
+
+# Products of one frame are too small to share: threads that wait for each other would cost more
+# time than they save. It must be said before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class LazyGroup(click.Group):

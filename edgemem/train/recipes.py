@@ -127,12 +127,21 @@ def _lmu(n_units: int, *memories: tuple[float, int, int]) -> tuple[Mapping[str, 
     )
 
 
+LIGHT = Augmentation(
+    level=(-6.0, 4.0), noise=0.2, floor=0.1, time_masks=1, band_masks=1, stretch=0.08
+)
+"""For small networks, which heavier variation keeps from learning the words."""
+
 RECIPES: dict[str, Recipe] = {
     "lmu": Recipe(
         "lmu", _lmu(128, (6.0, 6, 28), (12.0, 8, 24), (24.0, 10, 20), (24.0, 10, 20)), norm="relu"
     ),
     "lmu-small": Recipe(
-        "lmu", _lmu(56, (6.0, 6, 14), (12.0, 8, 12), (24.0, 10, 10), (24.0, 10, 10)), norm="relu"
+        "lmu",
+        _lmu(56, (6.0, 6, 14), (12.0, 8, 12), (24.0, 10, 10), (24.0, 10, 10)),
+        norm="relu",
+        epochs=50,
+        augmentation=LIGHT,
     ),
     "lem": Recipe(
         "lem",
