@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.errors import ArtefactError
-from edgemem.files import npz_bytes, read_npz, zip_bytes
+from edgemem.files import DAMAGE, npz_bytes, read_npz, zip_bytes
 
 FORMAT = 1
 """Number of the file format; a reader refuses newer ones."""
@@ -90,9 +90,10 @@ class Artefact:
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of the attached .npz file of that name."""
+        data = self.part(name)
         try:
-            return read_npz(self.part(name))
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            return read_npz(data)
+        except DAMAGE as error:
             raise ArtefactError(f"{self.origin}: the part {name!r} is damaged ({error})") from error
 
     @property
@@ -180,7 +181,7 @@ def _unzip(data: bytes, origin: str) -> tuple[int, dict[str, bytes]]:
             files = archive.infolist()
             start = min((file.header_offset for file in files), default=len(data))
             return start, {file.filename: archive.read(file) for file in files}
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except DAMAGE as error:
         raise ArtefactError(
             f"{origin} is cut short, damaged, or no converted network of edgemem ({error}); "
             "copy the file again or make it with edgemem convert"
@@ -203,7 +204,27 @@ def _manifest(text: bytes, origin: str) -> dict[str, Any]:
         raise ArtefactError(
             f"{origin}: {MANIFEST} lacks its target or its digests; convert the model again"
         )
+    _check_fields(manifest, origin)
     return manifest
+
+
+def _check_fields(manifest: Mapping[str, Any], origin: str) -> None:
+    """Refuse fields of another kind than a reader takes them for."""
+    labels, tolerance = manifest.get("labels", []), manifest.get("tolerance", {})
+    wrong = [name for name in ("frontend", "detector") if not _is_mapping(manifest.get(name, {}))]
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        wrong.append("labels")
+    if not _is_mapping(tolerance) or not isinstance(tolerance.get("replay", 0.0), (int, float)):
+        wrong.append("tolerance")
+    if wrong:
+        raise ArtefactError(
+            f"{origin}: {MANIFEST} has {wrong[0]} of a wrong kind, {manifest[wrong[0]]!r}; "
+            "convert the model again"
+        )
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _check_digests(artefact: Artefact) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
+import stat
 import tempfile
 import tokenize
 import zipfile
@@ -45,9 +45,11 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises
     ------
     OutputError
-        If the folder cannot be written or the disk is full; what stood at ``path`` still stands.
+        If ``path`` is a folder, a device or a pipe, the folder it is in cannot be written, or the
+        disk is full; what stood at ``path`` still stands.
     """
     path = Path(path)
+    _refuse_special(path)
     with _beside(path) as beside:
         with beside.open("wb") as file:
             file.write(data)
@@ -63,12 +65,12 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     OutputError
-        If it is a folder, or the folder it is in cannot be made or written.
+        If it is a folder, a device or a pipe, or the folder it is in cannot be made or written.
     """
     path = Path(path)
+    _refuse_special(path)
     with _beside(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        pass
 
 
 def zip_bytes(entries: Mapping[str, bytes], *, compress: bool, prefix: bytes = b"") -> bytes:
@@ -101,6 +103,17 @@ def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file; nothing in it is executed."""
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
+
+
+def _refuse_special(path: Path) -> None:
+    """Renaming onto a device or a pipe would take its place for every program of the machine."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # not there, or _beside says why it cannot be
+        return
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+        raise OutputError(f"cannot write {path}: it is {what}; name a file")
 
 
 @contextmanager

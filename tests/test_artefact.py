@@ -119,6 +119,31 @@ def test_manifest_that_lacks_something(changes: dict[str, object]) -> None:
         artefact.from_bytes(with_manifest(file(), **changes), "test")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": 7},
+        {"labels": [1, 2]},
+        {"frontend": [1]},
+        {"detector": "fast"},
+        {"tolerance": []},
+        {"tolerance": {"replay": "x"}},
+    ],
+)
+def test_manifest_with_a_field_of_another_kind(changes: dict[str, object]) -> None:
+    with pytest.raises(ArtefactError, match=f"has {next(iter(changes))} of a wrong kind"):
+        artefact.from_bytes(with_manifest(file(), **changes), "test")
+
+
+def test_any_flipped_byte_of_a_compressed_archive_is_one_error() -> None:
+    data = zip_bytes({"manifest.json": b"{}" * 100, "a": bytes(range(256)) * 4}, compress=True)
+    for place in range(len(data)):
+        wrong = bytearray(data)
+        wrong[place] ^= 0xFF
+        with pytest.raises(ArtefactError):
+            artefact.from_bytes(bytes(wrong), "test")
+
+
 def test_manifest_that_is_no_json() -> None:
     with pytest.raises(ArtefactError, match="no JSON"):
         artefact.from_bytes(zip_bytes({"manifest.json": b"{"}, compress=True), "test")
@@ -134,8 +159,9 @@ def test_arrays_that_are_none() -> None:
     made = artefact.build(b"", {"target": "t"}, (), GOLDEN, {"a.npz": b"PK no arrays"})
     with pytest.raises(ArtefactError, match=r"'a\.npz' is damaged"):
         made.arrays("a.npz")
-    with pytest.raises(ArtefactError, match="no part 'b'"):
-        made.part("b")
+    for read in (made.part, made.arrays):
+        with pytest.raises(ArtefactError, match=r"^a new file has no part 'b'"):
+            read("b")
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:

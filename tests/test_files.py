@@ -97,9 +97,20 @@ def test_a_folder_or_a_file_in_place_of_a_folder_is_one_clear_error(act, tmp_pat
     with pytest.raises(OutputError, match=r"Not a directory|File exists"):
         act(tmp_path / "file" / "below")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="Is a directory"):
+    with pytest.raises(OutputError, match="it is a folder; name a file"):
         act(tmp_path / "folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("act", [files.check_writable, lambda path: files.write_atomic(path, b"")])
+def test_a_device_or_a_pipe_keeps_its_place(act, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OutputError, match="it is a device or a pipe; name a file"):
+            act(tmp_path / name)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
 
 
 def test_looking_whether_a_path_can_be_written_changes_nothing_there(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import ast
 import importlib
 import os
 import pkgutil
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,17 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the program; what the system refuses becomes one sentence and exit status 1."""
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            place = error.filename or "standard output"
+            reason = error.strerror or str(error)
+            click.echo(f"Error: cannot use {place}: {reason}; name another place", err=True)
+            _drop_output()
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error of edgemem's own becomes one sentence and exit status 1."""
         try:
@@ -63,6 +76,14 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             # What a shell reports for a process that SIGINT ended.
             return ctx.exit(130)
+
+
+def _drop_output() -> None:
+    """What is still in the buffer of standard output would fail once more when Python ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _first_line(name: str) -> str:

@@ -32,6 +32,13 @@ SPEAKER = click.option(
     metavar="SEPARATOR:POSITION",
     help="Where the speaker stands in file names without _nohash_.",
 )
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Decides all that is drawn.",
+)
 
 
 @click.group()
@@ -45,7 +52,7 @@ def command() -> None:
 @click.option("--other-words", help="Words that are not keywords, with commas.")
 @click.option("--voices", default=60, show_default=True, help="Number of voices.")
 @click.option("--clips-per-word", default=300, show_default=True, help="Clips of each keyword.")
-@click.option("--seed", default=0, show_default=True, help="Decides all that is drawn.")
+@SEED
 def synth(
     out: Path,
     words: str | None,
@@ -86,7 +93,7 @@ def synth(
 @click.option("--others", default=5, show_default=True, help="Number of unknown words.")
 @BACKGROUND
 @SPEAKER
-@click.option("--seed", default=0, show_default=True, help="Decides all that is drawn.")
+@SEED
 def stream(
     data: Path,
     out: Path,
@@ -103,11 +110,13 @@ def stream(
     from edgemem.data.stream import RATE, make_stream
     from edgemem.data.wav import wav_bytes
     from edgemem.errors import ConfigError
-    from edgemem.files import write_atomic
+    from edgemem.files import check_writable, write_atomic
 
     times = labels or out.with_suffix(".json")
     if times == out:
         raise ConfigError(f"sound and times cannot both go to {out}; name a .wav file")
+    check_writable(out)
+    check_writable(times)
     samples, marked = make_stream(
         data,
         split=split,

@@ -68,6 +68,8 @@ def _blocks(clip: str) -> Iterable[Samples]:
 
     if clip != STDIN:
         return [read_clip(clip)]
+    if sys.stdin is None:
+        raise AudioError("standard input is closed; expected raw 16-bit PCM from a pipe")
     stream = sys.stdin.buffer
     if stream.isatty():
         raise AudioError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,8 @@ def open_source(
     root = Path(root)
     found = look(root, speaker)
     frontend = frontend_of(root, found.kind, frontend)
+    if not math.isfinite(seconds):
+        raise ConfigError(f"clips of {seconds} s; expected a finite number of seconds")
     n_samples = round(seconds * frontend.sample_rate)
     if frontend.n_frames(n_samples) < 1:
         raise ConfigError(f"clips of {seconds} s are shorter than one frame of the front end")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgemem.data.protocols import SILENCE
 from edgemem.data.readers import piece
 from edgemem.data.source import open_source
 from edgemem.data.types import Clip, Report, Skipped
-from edgemem.errors import AudioError, DataError
+from edgemem.errors import AudioError, ConfigError, DataError
 from edgemem.runtime.detector import decide
 from edgemem.runtime.loop import Listener
 from edgemem.runtime.network import Network
@@ -106,9 +107,13 @@ def evaluate_clips(
 
     Raises
     ------
+    ConfigError
+        If ``carry`` is no finite number, 0 or more.
     DataError
         If the data set cannot be used.
     """
+    if not 0.0 <= carry < math.inf:
+        raise ConfigError(f"carry is {carry}; it must be a number of seconds, 0 or more")
     name = protocol or network.protocol or None
     rate = network.frontend.sample_rate
     clips, listed = list_clips(

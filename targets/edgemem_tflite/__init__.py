@@ -45,7 +45,7 @@ class TFLiteTarget:
     """See :class:`edgemem.target.Target`."""
 
     name: ClassVar[str] = "tflite"
-    summary: ClassVar[str] = "integer or float TFLite, for Raspberry Pi, Android, microcontrollers"
+    summary: ClassVar[str] = "integer or float TFLite, for any machine with an interpreter of it"
     ops: ClassVar[frozenset[str]] = OP_NAMES
     Options: ClassVar[type[TFLiteOptions]] = TFLiteOptions
 

@@ -59,6 +59,7 @@ def test_check_of_features(tmp_path: Path) -> None:
         (["{set}", "--protocol", "13"], "no protocol named '13'"),
         (["{set}", "--frontend", "mfcc40"], "named 'mfcc40'; known: pictures"),
         (["{set}", "--speaker", "x"], "expected a separator, a colon and a position"),
+        (["{set}", "--seconds", "nan"], "clips of nan s; expected a finite number"),
         (["{set}", "--background", "nowhere"], "no recordings of background noise"),
     ],
 )
@@ -91,12 +92,23 @@ def test_stream_keeps_sound_and_times_apart(tone_set: Path, tmp_path: Path) -> N
     assert not out.exists()
 
 
+@pytest.mark.parametrize("command", [["stream", "--data", "nowhere"], ["synth"]])
+def test_a_seed_below_zero_is_a_usage_error(command: list[str], tmp_path: Path) -> None:
+    result = edgemem(*command, "--out", tmp_path / "out", "--seed", -1)
+    assert result.exit_code == 2
+    assert "-1 is not in the range" in result.output
+
+
 def test_stream_into_a_missing_place(tone_set: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "long.wav"
     result = edgemem("stream", "--data", tone_set, "--out", out, "--protocol", "folders")
     assert result.exit_code == 1
     assert "Error: cannot write" in result.output
+    sound, times = tmp_path / "long.wav", tmp_path / "file" / "long.json"
+    result = edgemem("stream", "--data", tone_set, "--out", sound, "--labels", times)
+    assert result.exit_code == 1
+    assert not sound.exists()  # no sound without its times
 
 
 @pytest.mark.skipif(

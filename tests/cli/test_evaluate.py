@@ -40,6 +40,8 @@ def test_text_says_how_the_state_was_treated(tone_file: Path, tone_set: Path) ->
         (["--protocol", "13"], 1, "'13'; known:"),
         (["--split", "dev"], 2, "'dev' is not one of"),
         (["--carry", "-1"], 2, "-1"),
+        (["--carry", "nan"], 1, "carry is nan; it must be a number of seconds"),
+        (["--carry", "inf"], 1, "carry is inf; it must be a number of seconds"),
         (["--carry", "7"], 1, "no background of 7 s"),
     ],
 )

@@ -142,3 +142,29 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(tmp_path: Path) -> None:
     os.close(write_end)
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["--help"], ["targets"], ["info", "{file}"]])
+def test_a_full_disk_under_standard_output_is_one_sentence(
+    arguments: list[str], tone_file: Path
+) -> None:
+    words = [word.format(file=tone_file) for word in arguments]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgemem.cli", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot use standard output: No space left on device;")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_name_that_the_system_refuses_is_one_sentence() -> None:
+    result = CliRunner().invoke(main, ["info", "a" * 300])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "File name too long; name another place" in result.stderr

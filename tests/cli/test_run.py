@@ -86,6 +86,16 @@ def test_bad_raw_sound_is_one_sentence(tone_file: Path, stdin: bytes, message: s
     assert result.stderr.count("\n") == 1
 
 
+def test_closed_standard_input_is_one_sentence(tone_file: Path) -> None:
+    # as a shell's <&- leaves it
+    code = "import os, sys\nos.close(0)\nos.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    command = [sys.executable, "-c", code, "-m", "edgemem.cli", "run", str(tone_file), "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: standard input is closed; expected raw 16-bit PCM")
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_unknown_network_lists_the_known_ones(tmp_path: Path) -> None:
     result = run("kws99", tmp_path / "a.wav")
     assert result.exit_code == 1
