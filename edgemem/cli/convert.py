@@ -59,7 +59,13 @@ def command(
 
     check_writable(out)
     trained = load(pretrained.resolve(model, pretrained.MODEL))
-    calibration = None if calibrate is None else sequences(calibrate, trained.frontend)
+    calibration = None
+    if calibrate is not None:
+        calibration, skipped = sequences(calibrate, trained.frontend)
+        if skipped:
+            click.echo(f"calibration leaves out {len(skipped)} recordings:", err=True)
+        for reason in skipped:
+            click.echo(f"  {reason}", err=True)
     data, report = conversion.convert(trained, target_name, options, calibration)
     conversion.save(data, out)
     if as_json:

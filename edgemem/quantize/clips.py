@@ -23,7 +23,7 @@ STEPS = 100
 _ENDINGS = (".wav", ".flac")
 
 
-def sequences(root: Path, frontend: FrontEnd) -> NDArray[np.float32]:
+def sequences(root: Path, frontend: FrontEnd) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Features of the recordings under ``root``, streamed one after the other and cut evenly.
 
     Parameters
@@ -34,7 +34,9 @@ def sequences(root: Path, frontend: FrontEnd) -> NDArray[np.float32]:
 
     Returns
     -------
-    (n, t, n_features) float32 array
+    features : (n, t, n_features) float32 array
+    skipped : tuple of str
+        For each recording that could not be used, what is wrong with it.
 
     Raises
     ------
@@ -45,18 +47,19 @@ def sequences(root: Path, frontend: FrontEnd) -> NDArray[np.float32]:
     paths = [path for path in paths if path.suffix.lower() in _ENDINGS]
     chosen = paths[:: max(1, len(paths) // CLIPS)][:CLIPS]
     stream = frontend.stream()
-    parts, wrong = [], ""
+    parts, skipped = [], []
     for path in chosen:
         try:
             parts.append(stream.push(read_clip(path, frontend.sample_rate)))
         except AudioError as error:
-            wrong = str(error)
+            skipped.append(str(error))
     frames = np.concatenate(parts) if parts else np.zeros((0, frontend.n_features), np.float32)
     if not len(frames):
         raise DataError(
             f"{root}: no recording to calibrate on; "
-            + (wrong or f"expected wav or FLAC files of {frontend.sample_rate} Hz")
+            + (skipped[0] if skipped else f"expected wav or FLAC files of {frontend.sample_rate} Hz")
         )
     steps = min(len(frames), STEPS)
     n = len(frames) // steps
-    return np.ascontiguousarray(frames[: n * steps].reshape(n, steps, -1), np.float32)
+    cut = np.ascontiguousarray(frames[: n * steps].reshape(n, steps, -1), np.float32)
+    return cut, tuple(skipped)

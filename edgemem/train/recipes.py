@@ -34,6 +34,10 @@ class Recipe:
         Peak of a cosine schedule.
     warmup : float
         Epochs of linear rise before it.
+    average : int
+        Epochs after the schedule, at a steady rate, over which the weights are averaged.
+    average_rate : float
+        That rate, relative to ``learning_rate``.
     weight_decay : float
         Decoupled (Loshchilov & Hutter 2019), relative to the learning rate.
     clip_norm : float
@@ -56,6 +60,8 @@ class Recipe:
     batch: int = 128
     learning_rate: float = 4e-3
     warmup: float = 1.0
+    average: int = 0
+    average_rate: float = 0.1
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     smoothing: float = 0.1
@@ -69,7 +75,7 @@ class Recipe:
             raise UnknownNameError("cell", self.cell, CELLS)
         for name in ("epochs", "batch", "learning_rate", "window", "frames", "clip_norm"):
             self._check(name, getattr(self, name) > 0, "must be greater than 0")
-        for name in ("warmup", "weight_decay", "unknown", "silence"):
+        for name in ("warmup", "weight_decay", "unknown", "silence", "average", "average_rate"):
             self._check(name, getattr(self, name) >= 0, "must not be negative")
         for name in ("carry", "smoothing"):
             self._check(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
@@ -134,13 +140,17 @@ LIGHT = Augmentation(
 
 RECIPES: dict[str, Recipe] = {
     "lmu": Recipe(
-        "lmu", _lmu(128, (6.0, 6, 28), (12.0, 8, 24), (24.0, 10, 20), (24.0, 10, 20)), norm="relu"
+        "lmu",
+        _lmu(128, (6.0, 6, 28), (12.0, 8, 24), (24.0, 10, 20), (24.0, 10, 20)),
+        norm="relu",
+        average=8,
     ),
     "lmu-small": Recipe(
         "lmu",
         _lmu(56, (6.0, 6, 14), (12.0, 8, 12), (24.0, 10, 10), (24.0, 10, 10)),
         norm="relu",
-        epochs=50,
+        epochs=32,
+        average=8,
         augmentation=LIGHT,
     ),
     "lem": Recipe(

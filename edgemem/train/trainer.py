@@ -19,6 +19,7 @@ from edgemem.cells import Stack
 from edgemem.data import Clips, DataSet
 from edgemem.errors import DataError, TrainingError
 from edgemem.ops import Array
+from edgemem.train.average import WeightAverage
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint
 from edgemem.train.fused import FusedStack
@@ -37,20 +38,23 @@ class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: i
     peak : float
     warmup, total : int
         Lengths of the rise and of the whole, in batches.
+    tail : float
+        Rate of what comes after the whole.
     """
 
-    def __init__(self, peak: float, warmup: int, total: int) -> None:
-        self.peak, self.warmup, self.total = peak, warmup, total
+    def __init__(self, peak: float, warmup: int, total: int, tail: float = 0.0) -> None:
+        self.peak, self.warmup, self.total, self.tail = peak, warmup, total, tail
 
     def __call__(self, step: Any) -> Any:
         t = tf.cast(step, tf.float32)
         rise = (t + 1.0) / max(1.0, float(self.warmup))
         share = (t - self.warmup) / max(1.0, float(self.total - self.warmup))
         fall = 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
-        return self.peak * tf.minimum(rise, fall)
+        return tf.where(t < self.total, self.peak * tf.minimum(rise, fall), self.tail)
 
     def get_config(self) -> dict[str, Any]:
-        return {"peak": self.peak, "warmup": self.warmup, "total": self.total}
+        names = ("peak", "warmup", "total", "tail")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -141,12 +145,18 @@ class _Session:
     data: DataSet
     best: dict[str, Array] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    average: WeightAverage = field(init=False)
 
     def compile(self) -> None:
         recipe = self.batches.recipe
         steps = self.batches.n_batches
         optimizer = tf.keras.optimizers.AdamW(
-            WarmCosine(recipe.learning_rate, round(recipe.warmup * steps), recipe.epochs * steps),
+            WarmCosine(
+                recipe.learning_rate,
+                round(recipe.warmup * steps),
+                recipe.epochs * steps,
+                recipe.average_rate * recipe.learning_rate,
+            ),
             weight_decay=recipe.weight_decay,
             clipnorm=recipe.clip_norm,
             jit_compile=False,
@@ -164,6 +174,8 @@ class _Session:
 
         self.simulator.compile(optimizer=optimizer, loss={self.network.probe: loss})
         optimizer.build(self.simulator.keras_model.trainable_variables)
+        layer = self.network.layer
+        self.average = WeightAverage([*layer.arrays.values(), *layer.statistics.values()])
 
     def variables(self) -> list[Any]:
         """Every number that training changes, in a fixed order."""
@@ -171,7 +183,8 @@ class _Session:
         ours = [*self.network.layer.weights]
         known = {id(v) for v in ours}
         others = [v for v in model.weights if id(v) not in known]
-        return [*ours, *others, *model.optimizer.variables]
+        averaged = self.average.variables if self.batches.recipe.average else []
+        return [*ours, *others, *model.optimizer.variables, *averaged]
 
     def restore(self, state: Checkpoint) -> None:
         """Put everything back as it was after the epoch of a checkpoint."""
@@ -189,17 +202,17 @@ class _Session:
 
     def train(self, checkpoint: Path, identity: dict[str, Any], quiet: bool) -> Result:
         recipe = self.batches.recipe
-        progress = Progress(recipe.epochs, self.batches.n_batches, recipe.batch, quiet)
-        for epoch in range(len(self.history), recipe.epochs):
+        epochs = recipe.epochs + recipe.average
+        progress = Progress(epochs, self.batches.n_batches, recipe.batch, quiet)
+        for epoch in range(len(self.history), epochs):
             began = time.monotonic()
             loss = self._epoch(epoch, progress)
-            logits = self.logits(self.data.validation)
-            if not np.isfinite(logits).all():
-                raise _diverged("the outputs are no finite numbers", epoch)
-            accuracy = float((logits.argmax(axis=1) == self.data.validation.labels).mean())
-            top = max((row["validation_accuracy"] for row in self.history), default=-1.0)
-            if accuracy > top:
-                self.best = self.network.layer.trained()
+            if epoch < recipe.epochs:
+                accuracy = self._validate(epoch)
+            else:
+                self.average.update()
+                with self.average.in_place():
+                    accuracy = self._validate(epoch)
             self.history.append(
                 {
                     "epoch": epoch + 1,
@@ -212,6 +225,16 @@ class _Session:
             Checkpoint(identity, variables, self.best, tuple(self.history)).save(checkpoint)
             progress.epoch(self.history[-1])
         return Result(self.network.layer.stack, self.best, tuple(self.history))
+
+    def _validate(self, epoch: int) -> float:
+        """Accuracy on validation clips; the arrays are kept if none was better so far."""
+        logits = self.logits(self.data.validation)
+        if not np.isfinite(logits).all():
+            raise _diverged("the outputs are no finite numbers", epoch)
+        accuracy = float((logits.argmax(axis=1) == self.data.validation.labels).mean())
+        if accuracy > max((row["validation_accuracy"] for row in self.history), default=-1.0):
+            self.best = self.network.layer.trained()
+        return accuracy
 
     def _epoch(self, epoch: int, progress: Progress) -> float:
         def show(batch: int, logs: dict[str, float]) -> None:

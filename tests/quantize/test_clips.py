@@ -20,7 +20,8 @@ def test_streams_recordings_one_after_the_other(
     sounds = [rng.integers(-9000, 9000, 8000).astype(np.int16) for _ in range(3)]
     for number, sound in enumerate(sounds):
         write_wav(tmp_path / "word" / f"{number}.wav", sound)
-    found = sequences(tmp_path, FRONTEND)
+    found, skipped = sequences(tmp_path, FRONTEND)
+    assert not skipped
     whole = FRONTEND.features(np.concatenate(sounds))
     flat = found.reshape(-1, FRONTEND.n_features)
     np.testing.assert_array_equal(flat, whole[: len(flat)])
@@ -29,15 +30,17 @@ def test_streams_recordings_one_after_the_other(
 
 def test_one_file_is_enough(tmp_path: Path, write_wav: Callable[..., Path]) -> None:
     path = write_wav(tmp_path / "a.wav", np.ones(16000, np.int16))
-    assert sequences(path, FRONTEND).shape[0] == 1
+    assert sequences(path, FRONTEND)[0].shape[0] == 1
 
 
-def test_passes_over_recordings_that_cannot_be_used(
+def test_names_the_recordings_that_cannot_be_used(
     tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
     write_wav(tmp_path / "good.wav", np.ones(16000, np.int16))
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
-    assert sequences(tmp_path, FRONTEND).size
+    found, skipped = sequences(tmp_path, FRONTEND)
+    assert found.size
+    assert len(skipped) == 1 and "bad.wav is truncated" in skipped[0]
 
 
 def test_says_why_there_is_nothing_to_calibrate_on(
