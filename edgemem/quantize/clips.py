@@ -57,7 +57,11 @@ def sequences(root: Path, frontend: FrontEnd) -> tuple[NDArray[np.float32], tupl
     if not len(frames):
         raise DataError(
             f"{root}: no recording to calibrate on; "
-            + (skipped[0] if skipped else f"expected wav or FLAC files of {frontend.sample_rate} Hz")
+            + (
+                skipped[0]
+                if skipped
+                else f"expected wav or FLAC files of {frontend.sample_rate} Hz"
+            )
         )
     steps = min(len(frames), STEPS)
     n = len(frames) // steps

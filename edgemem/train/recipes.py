@@ -133,6 +133,17 @@ def _lmu(n_units: int, *memories: tuple[float, int, int]) -> tuple[Mapping[str, 
     )
 
 
+HEAVY = Augmentation(
+    level=(-12.0, 6.0),
+    noise=0.7,
+    snr=(0.0, 25.0),
+    floor=0.4,
+    floor_snr=(5.0, 40.0),
+    time_mask=10,
+    band_mask=5,
+)
+"""For networks that learn the words all the same."""
+
 LIGHT = Augmentation(
     level=(-6.0, 4.0), noise=0.2, floor=0.1, time_masks=1, band_masks=1, stretch=0.08
 )
@@ -143,7 +154,7 @@ RECIPES: dict[str, Recipe] = {
         "lmu",
         _lmu(128, (6.0, 6, 28), (12.0, 8, 24), (24.0, 10, 20), (24.0, 10, 20)),
         norm="relu",
-        average=8,
+        augmentation=HEAVY,
     ),
     "lmu-small": Recipe(
         "lmu",
