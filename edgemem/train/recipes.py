@@ -34,10 +34,6 @@ class Recipe:
         Peak of a cosine schedule.
     warmup : float
         Epochs of linear rise before it.
-    average : int
-        Epochs after the schedule, at a steady rate, over which the weights are averaged.
-    average_rate : float
-        That rate, relative to ``learning_rate``.
     weight_decay : float
         Decoupled (Loshchilov & Hutter 2019), relative to the learning rate.
     clip_norm : float
@@ -60,8 +56,6 @@ class Recipe:
     batch: int = 128
     learning_rate: float = 4e-3
     warmup: float = 1.0
-    average: int = 0
-    average_rate: float = 0.1
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     smoothing: float = 0.1
@@ -75,7 +69,7 @@ class Recipe:
             raise UnknownNameError("cell", self.cell, CELLS)
         for name in ("epochs", "batch", "learning_rate", "window", "frames", "clip_norm"):
             self._check(name, getattr(self, name) > 0, "must be greater than 0")
-        for name in ("warmup", "weight_decay", "unknown", "silence", "average", "average_rate"):
+        for name in ("warmup", "weight_decay", "unknown", "silence"):
             self._check(name, getattr(self, name) >= 0, "must not be negative")
         for name in ("carry", "smoothing"):
             self._check(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
@@ -133,17 +127,6 @@ def _lmu(n_units: int, *memories: tuple[float, int, int]) -> tuple[Mapping[str, 
     )
 
 
-HEAVY = Augmentation(
-    level=(-12.0, 6.0),
-    noise=0.7,
-    snr=(0.0, 25.0),
-    floor=0.4,
-    floor_snr=(5.0, 40.0),
-    time_mask=10,
-    band_mask=5,
-)
-"""For networks that learn the words all the same."""
-
 LIGHT = Augmentation(
     level=(-6.0, 4.0), noise=0.2, floor=0.1, time_masks=1, band_masks=1, stretch=0.08
 )
@@ -154,14 +137,12 @@ RECIPES: dict[str, Recipe] = {
         "lmu",
         _lmu(128, (6.0, 6, 28), (12.0, 8, 24), (24.0, 10, 20), (24.0, 10, 20)),
         norm="relu",
-        augmentation=HEAVY,
     ),
     "lmu-small": Recipe(
         "lmu",
         _lmu(56, (6.0, 6, 14), (12.0, 8, 12), (24.0, 10, 10), (24.0, 10, 10)),
         norm="relu",
         epochs=32,
-        average=8,
         augmentation=LIGHT,
     ),
     "lem": Recipe(

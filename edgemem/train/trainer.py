@@ -19,7 +19,6 @@ from edgemem.cells import Stack
 from edgemem.data import Clips, DataSet
 from edgemem.errors import DataError, TrainingError
 from edgemem.ops import Array
-from edgemem.train.average import WeightAverage
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint
 from edgemem.train.fused import FusedStack
@@ -38,23 +37,20 @@ class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: i
     peak : float
     warmup, total : int
         Lengths of the rise and of the whole, in batches.
-    tail : float
-        Rate of what comes after the whole.
     """
 
-    def __init__(self, peak: float, warmup: int, total: int, tail: float = 0.0) -> None:
-        self.peak, self.warmup, self.total, self.tail = peak, warmup, total, tail
+    def __init__(self, peak: float, warmup: int, total: int) -> None:
+        self.peak, self.warmup, self.total = peak, warmup, total
 
     def __call__(self, step: Any) -> Any:
         t = tf.cast(step, tf.float32)
         rise = (t + 1.0) / max(1.0, float(self.warmup))
         share = (t - self.warmup) / max(1.0, float(self.total - self.warmup))
         fall = 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
-        return tf.where(t < self.total, self.peak * tf.minimum(rise, fall), self.tail)
+        return self.peak * tf.minimum(rise, fall)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("peak", "warmup", "total", "tail")
-        return {name: getattr(self, name) for name in names}
+        return {"peak": self.peak, "warmup": self.warmup, "total": self.total}
 
 
 @dataclass(frozen=True)
@@ -145,18 +141,12 @@ class _Session:
     data: DataSet
     best: dict[str, Array] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
-    average: WeightAverage = field(init=False)
 
     def compile(self) -> None:
         recipe = self.batches.recipe
         steps = self.batches.n_batches
         optimizer = tf.keras.optimizers.AdamW(
-            WarmCosine(
-                recipe.learning_rate,
-                round(recipe.warmup * steps),
-                recipe.epochs * steps,
-                recipe.average_rate * recipe.learning_rate,
-            ),
+            WarmCosine(recipe.learning_rate, round(recipe.warmup * steps), recipe.epochs * steps),
             weight_decay=recipe.weight_decay,
             clipnorm=recipe.clip_norm,
             jit_compile=False,
@@ -174,8 +164,6 @@ class _Session:
 
         self.simulator.compile(optimizer=optimizer, loss={self.network.probe: loss})
         optimizer.build(self.simulator.keras_model.trainable_variables)
-        layer = self.network.layer
-        self.average = WeightAverage([*layer.arrays.values(), *layer.statistics.values()])
 
     def variables(self) -> list[Any]:
         """Every number that training changes, in a fixed order."""
@@ -183,8 +171,7 @@ class _Session:
         ours = [*self.network.layer.weights]
         known = {id(v) for v in ours}
         others = [v for v in model.weights if id(v) not in known]
-        averaged = self.average.variables if self.batches.recipe.average else []
-        return [*ours, *others, *model.optimizer.variables, *averaged]
+        return [*ours, *others, *model.optimizer.variables]
 
     def restore(self, state: Checkpoint) -> None:
         """Put everything back as it was after the epoch of a checkpoint."""
@@ -202,17 +189,11 @@ class _Session:
 
     def train(self, checkpoint: Path, identity: dict[str, Any], quiet: bool) -> Result:
         recipe = self.batches.recipe
-        epochs = recipe.epochs + recipe.average
-        progress = Progress(epochs, self.batches.n_batches, recipe.batch, quiet)
-        for epoch in range(len(self.history), epochs):
+        progress = Progress(recipe.epochs, self.batches.n_batches, recipe.batch, quiet)
+        for epoch in range(len(self.history), recipe.epochs):
             began = time.monotonic()
             loss = self._epoch(epoch, progress)
-            if epoch < recipe.epochs:
-                accuracy = self._validate(epoch)
-            else:
-                self.average.update()
-                with self.average.in_place():
-                    accuracy = self._validate(epoch)
+            accuracy = self._validate(epoch)
             self.history.append(
                 {
                     "epoch": epoch + 1,
