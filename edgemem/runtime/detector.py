@@ -110,8 +110,8 @@ class DetectorConfig:
         return cls(**values)
 
 
-def decide(logits: npt.ArrayLike, window: int) -> npt.NDArray[np.intp]:
-    """Class of a clip: the largest mean of its last logits.
+def pooled(logits: npt.ArrayLike, window: int) -> Array:
+    """Mean of the last logits of a clip, on which its decision rests.
 
     Parameters
     ----------
@@ -122,13 +122,23 @@ def decide(logits: npt.ArrayLike, window: int) -> npt.NDArray[np.intp]:
 
     Returns
     -------
-    (...) int array
-        ``argmax_k mean_t logits[..., -window:, k]``.
+    (..., n_labels) array
     """
     last = np.asarray(logits, np.float64)[..., -window:, :]
     if last.ndim < 2 or not last.shape[-2]:
         raise ShapeError(f"logits of shape {last.shape}; expected (..., t, n_labels), t >= 1")
-    return np.asarray(last.mean(axis=-2).argmax(axis=-1))
+    return np.asarray(last.mean(axis=-2))
+
+
+def decide(logits: npt.ArrayLike, window: int) -> npt.NDArray[np.intp]:
+    """Class of a clip: the largest of its :func:`pooled` logits.
+
+    Returns
+    -------
+    (...) int array
+        ``argmax_k mean_t logits[..., -window:, k]``.
+    """
+    return np.asarray(pooled(logits, window).argmax(axis=-1))
 
 
 def softmax(logits: Array) -> Array:

@@ -11,7 +11,7 @@ from edgemem.data import Clips, DataSet
 from edgemem.data.protocols import SILENCE, UNKNOWN
 from edgemem.ir import Graph, trace
 from edgemem.model import Model, Sample
-from edgemem.runtime.detector import DetectorConfig, softmax
+from edgemem.runtime.detector import DetectorConfig, pooled, softmax
 from edgemem.train.augment import Augmenter
 from edgemem.train.batches import Batches
 from edgemem.train.recipes import Recipe
@@ -74,7 +74,7 @@ def choose_detector(graph: Graph, data: DataSet, batches: Batches, seed: int) ->
         chosen = rng.permutation(others)[:THRESHOLD_CLIPS]
         frames = data.validation.features[chosen].astype(np.float32)
         logits, _ = graph.scan(batches.frontend.stack_frames(frames).astype(np.float64))
-        posteriors = softmax(logits[:, -batches.window :].mean(axis=1))
+        posteriors = softmax(pooled(logits, batches.window))
         best = posteriors[:, keyword].max(axis=1)
         threshold = float(np.clip(np.quantile(best, 1.0 - FALSE_ACCEPTS), low, high))
     threshold = round(threshold, 2)

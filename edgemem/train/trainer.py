@@ -19,6 +19,7 @@ from edgemem.cells import Stack
 from edgemem.data import Clips, DataSet
 from edgemem.errors import DataError, TrainingError
 from edgemem.ops import Array
+from edgemem.runtime.detector import pooled
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint
 from edgemem.train.fused import FusedStack
@@ -251,7 +252,7 @@ class _Session:
         padded = np.concatenate([features, np.zeros((missing, *features.shape[1:]), np.float32)])
         output = self.simulator.predict(padded, verbose=0)[self.network.probe]
         steps = output.reshape(len(padded), n_steps, -1)[: len(features)]
-        return np.asarray(steps[:, n_steps - self.batches.window :].mean(axis=1), np.float64)
+        return pooled(steps, self.batches.window)
 
 
 def _diverged(what: str, epoch: int) -> TrainingError:
