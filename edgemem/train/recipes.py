@@ -145,6 +145,16 @@ RECIPES: dict[str, Recipe] = {
         epochs=32,
         augmentation=LIGHT,
     ),
+    "lmu-tiny": Recipe(
+        "lmu",
+        _lmu(24, (6.0, 6, 7), (12.0, 8, 6), (24.0, 10, 5), (24.0, 10, 5)),
+        norm="relu",
+        epochs=40,
+        learning_rate=6e-3,
+        weight_decay=0.005,
+        smoothing=0.05,
+        augmentation=LIGHT,
+    ),
     "lem": Recipe(
         "lem",
         ({"n_units": 128}, {"n_units": 88}),

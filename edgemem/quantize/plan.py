@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,32 @@ class Plan:
 
     home: Mapping[str, Format]
     narrow: Mapping[str, Format]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Bits, scale and zero point of every format, as JSON values."""
+        return {part: _listed(getattr(self, part)) for part in ("home", "narrow")}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """The plan that :meth:`to_dict` described.
+
+        Raises
+        ------
+        ConfigError
+            If the description is damaged.
+        """
+        try:
+            home, narrow = (
+                {name: Format(*form) for name, form in values[part].items()}
+                for part in ("home", "narrow")
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"damaged description of formats: {error!r}") from error
+        return cls(home, narrow)
+
+
+def _listed(forms: Mapping[str, Format]) -> dict[str, list[float]]:
+    return {n: [form.bits, float(form.scale), form.zero_point] for n, form in forms.items()}
 
 
 def plan(graph: Graph, steps: Sequence[Step], observed: Mapping[str, Observed], mode: str) -> Plan:

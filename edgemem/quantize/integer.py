@@ -1,0 +1,247 @@
+"""The integer semantics as NumPy code: ``docs/integer-semantics.md``, executable.
+
+Every operation gives the bits that TFLite's reference kernels give for the operator in its place
+(tests hold them side by side), so that one program means the same integers everywhere. Leading
+axes are batch axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.quantize.curves import SIGMOID_TABLE
+from edgemem.quantize.program import Integers, Operation, Program, Tensor
+
+Int = NDArray[np.int64]
+
+BLAS_LIMIT = 2**53
+"""Below this, sums of products of integers are exact in float64, whatever their order."""
+
+
+def rounding_shift(x: Int, bits: int | Int) -> Int:
+    """``x / 2^bits`` to the nearest integer, halves away from zero (gemmlowp's
+    ``RoundingDivideByPOT``)."""
+    mask = (np.int64(1) << bits) - 1
+    threshold = (mask >> 1) + (x < 0)
+    return np.asarray((x >> bits) + ((x & mask) > threshold), np.int64)
+
+
+def doubling_high_mul(x: Int, multiplier: int | Int) -> Int:
+    """``x multiplier / 2^31`` to the nearest integer, halves up (gemmlowp's
+    ``SaturatingRoundingDoublingHighMul``), for 32-bit operands that are not both the lowest."""
+    product = np.asarray(x, np.int64) * multiplier
+    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
+    # C divides towards zero
+    return np.asarray((nudged + np.where(nudged < 0, (1 << 31) - 1, 0)) >> 31, np.int64)
+
+
+def rescaled(x: Int, multiplier: int | Int, shift: int | Int) -> Int:
+    """``x multiplier 2^(shift - 31)``, rounded twice (TFLite's ``MultiplyByQuantizedMultiplier``).
+
+    Parameters
+    ----------
+    x : int64 array
+        Values of 32 bits.
+    multiplier : int or array
+        In [2^30, 2^31), or 0.
+    shift : int or array
+        Positive to the left.
+    """
+    left, right = np.maximum(shift, 0), np.maximum(np.negative(shift), 0)
+    return rounding_shift(doubling_high_mul(x << left, multiplier), right)
+
+
+def rescaled_wide(x: Int, multiplier: int | Int, shift: int | Int) -> Int:
+    """As :func:`rescaled` for sums of up to 48 bits: a 16-bit multiplier, halves up, once.
+
+    ``(x m + 2^(14 - shift)) / 2^(15 - shift)`` rounded down, with ``m`` the multiplier's upper
+    16 bits, rounded half up.
+    """
+    m = np.asarray(multiplier, np.int64)
+    reduced = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
+    total = 15 - np.asarray(shift, np.int64)
+    return np.asarray((x * reduced + (np.int64(1) << (total - 1))) >> total, np.int64)
+
+
+class IntegerOps:
+    """The meaning of each :class:`~edgemem.quantize.program.Operation` over integer arrays."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._floats: dict[str, NDArray[Any]] = {}
+        self._run: dict[str, Callable[..., Int]] = {
+            "product": self._product,
+            "wide_product": self._wide_product,
+            "add": self._add,
+            "sub": self._add,
+            "mul": self._mul,
+            "sigmoid": self._sigmoid,
+            "tanh": self._tanh,
+            "relu": self._relu,
+            "narrow": self._narrow,
+            "widen": self._same,
+            "rescale": self._rescale,
+            "concat": self._concat,
+            "reshape": self._reshape,
+            "slice": self._slice,
+        }
+
+    def quantize(self, x: NDArray[np.float32]) -> Integers:
+        """The input as integers: ``clamp(round(x / scale) + zero_point)``, halves away from zero.
+
+        In 32-bit floats, as TFLite's QUANTIZE computes it.
+        """
+        tensor = self._program.tensors[self._program.input]
+        ratio = np.asarray(x, np.float32) / np.float32(tensor.form.scale)
+        # rint would round halves to even
+        whole = np.trunc(ratio)
+        away = np.abs(ratio - whole) >= np.float32(0.5)
+        nearest = whole + np.where(away, np.sign(ratio), np.float32(0.0))
+        return _clamped(nearest.astype(np.float64) + tensor.form.zero_point, tensor)
+
+    def dequantize(self, y: Integers) -> NDArray[np.float32]:
+        """The reals of the output."""
+        form = self._program.tensors[self._program.output].form
+        return np.asarray(form.dequantize(y), np.float32)
+
+    def step(
+        self, states: Mapping[str, Integers], x: Integers
+    ) -> tuple[dict[str, Integers], dict[str, Integers]]:
+        """States after one step, and the value of every tensor.
+
+        Parameters
+        ----------
+        states : mapping of (..., ...) integer array
+        x : (..., n_in) integer array
+            In the input's format.
+        """
+        program = self._program
+        values: dict[str, Integers] = {**program.constants, **states, program.input: x}
+        for op in program.operations:
+            values[op.output] = self.apply(op, values)
+        return {state: values[after] for state, after in program.states.items()}, values
+
+    def apply(self, op: Operation, values: Mapping[str, Integers]) -> Integers:
+        """The value of one operation, in the dtype of its tensor."""
+        tensor = self._program.tensors[op.output]
+        result = self._run[op.kind](op, *(values[name] for name in op.inputs))
+        return result.astype(tensor.form.dtype, copy=False)
+
+    # products
+
+    def _product(self, op: Operation, x: Integers) -> Int:
+        # clamp(zp_y + rescaled(b_i + sum_j w_ij (x_j - zp_x)))
+        zero = self._program.tensors[op.inputs[0]].form.zero_point
+        total = self._sum(op, x.astype(np.float64) - zero) + self._array(op, "bias")
+        scaled = rescaled(total, self._array(op, "multiplier"), self._array(op, "shift"))
+        return self._finished(op, scaled)
+
+    def _wide_product(self, op: Operation, x: Integers) -> Int:
+        total = self._sum(op, x.astype(np.float64))
+        if "bias" in op.arrays:
+            total = total + self._array(op, "bias")
+        scaled = rescaled_wide(total, self._array(op, "multiplier"), self._array(op, "shift"))
+        return self._finished(op, scaled)
+
+    def _sum(self, op: Operation, x: NDArray[np.float64]) -> Int:
+        """Exact sums of products; :func:`edgemem.quantize.build` has checked that they stay small."""
+        name = op.arrays["weight"]
+        if name not in self._floats:
+            self._floats[name] = np.ascontiguousarray(
+                self._program.arrays[name].T.astype(np.float64)
+            )
+        return np.asarray(x @ self._floats[name]).astype(np.int64)
+
+    def _array(self, op: Operation, role: str) -> Int:
+        return np.asarray(self._program.arrays[op.arrays[role]], np.int64)
+
+    def _finished(self, op: Operation, x: Int) -> Int:
+        tensor = self._program.tensors[op.output]
+        floor = tensor.form.zero_point if op.attrs.get("relu") else tensor.form.lowest
+        return np.clip(x + tensor.form.zero_point, floor, tensor.form.highest)
+
+    # element by element
+
+    def _add(self, op: Operation, a: Integers, b: Integers) -> Int:
+        sign = 1 if op.kind == "add" else -1
+        x, y = (self._centred(name, v) for name, v in zip(op.inputs, (a, b)))
+        attrs = op.attrs
+        if "left" not in attrs:  # scales are powers of two: the finer operand is shifted
+            total = rounding_shift(x, attrs["shift_a"]) + sign * rounding_shift(y, attrs["shift_b"])
+            return self._finished(op, total)
+        # both brought to half of the larger scale with `left` more bits, added, and brought back
+        x = rescaled(x << attrs["left"], attrs["multiplier_a"], attrs["shift_a"])
+        y = rescaled(y << attrs["left"], attrs["multiplier_b"], attrs["shift_b"])
+        return self._finished(op, rescaled(x + sign * y, attrs["multiplier"], attrs["shift"]))
+
+    def _mul(self, op: Operation, a: Integers, b: Integers) -> Int:
+        x, y = (self._centred(name, v) for name, v in zip(op.inputs, (a, b)))
+        return self._finished(op, rescaled(x * y, op.attrs["multiplier"], op.attrs["shift"]))
+
+    def _centred(self, name: str, x: Integers) -> Int:
+        return x.astype(np.int64) - self._program.tensors[name].form.zero_point
+
+    def _relu(self, op: Operation, x: Integers) -> Int:
+        return np.maximum(x.astype(np.int64), self._program.tensors[op.inputs[0]].form.zero_point)
+
+    # the table of the logistic function, 24 entries for each unit of its argument
+
+    def _argument(self, op: Operation, x: Integers) -> Int:
+        shift = op.attrs["shift"]
+        half = 1 << (shift - 1) if shift > 0 else 0
+        return np.asarray((x.astype(np.int64) * op.attrs["multiplier"] + half) >> shift, np.int64)
+
+    def _sigmoid(self, op: Operation, x: Integers) -> Int:
+        argument = self._argument(op, x)
+        magnitude = np.abs(argument)
+        value = _interpolated(magnitude, 9, 0x7FFF << 10)
+        mirrored = np.where(argument >= 0, value + (1 << 9), (1 << 25) - value + (1 << 9) - 1)
+        return np.asarray(mirrored >> 10, np.int64)
+
+    def _tanh(self, op: Operation, x: Integers) -> Int:
+        # tanh(x) = 2 sigmoid(2 x) - 1
+        argument = self._argument(op, x)
+        value = _interpolated(np.abs(argument), 8, 0xFFFF << 8) - (1 << 23)
+        mirrored = np.where(argument >= 0, value + (1 << 7), -value + (1 << 7) - 1)
+        return np.asarray(mirrored >> 8, np.int64)
+
+    # formats and shapes
+
+    def _narrow(self, op: Operation, x: Integers) -> Int:
+        return self._finished(op, rounding_shift(x.astype(np.int64), op.attrs["shift"]))
+
+    def _rescale(self, op: Operation, x: Integers) -> Int:
+        attrs = op.attrs
+        centred = self._centred(op.inputs[0], x)
+        return self._finished(op, rescaled(centred, attrs["multiplier"], attrs["shift"]))
+
+    def _same(self, op: Operation, x: Integers) -> Int:
+        return x.astype(np.int64)
+
+    def _concat(self, op: Operation, a: Integers, b: Integers) -> Int:
+        return np.concatenate([a, b], axis=-1).astype(np.int64)
+
+    def _reshape(self, op: Operation, x: Integers) -> Int:
+        before = self._program.tensors[op.inputs[0]].shape
+        after = self._program.tensors[op.output].shape
+        return x.reshape(*x.shape[: x.ndim - len(before)], *after).astype(np.int64)
+
+    def _slice(self, op: Operation, x: Integers) -> Int:
+        return x[..., op.attrs["start"] : op.attrs["stop"]].astype(np.int64)
+
+
+def _interpolated(magnitude: Int, bits: int, saturated: int) -> Int:
+    """Between the entries of the table that ``magnitude / 2^bits`` lies between."""
+    place = magnitude >> bits
+    entry = np.minimum(place, 254)
+    low, high = SIGMOID_TABLE[entry], SIGMOID_TABLE[entry + 1]
+    value = (low << bits) + (magnitude & ((1 << bits) - 1)) * (high - low)
+    return np.where(place >= 255, saturated, value)
+
+
+def _clamped(x: NDArray[Any], tensor: Tensor) -> Integers:
+    return np.clip(x, tensor.form.lowest, tensor.form.highest).astype(tensor.form.dtype)
