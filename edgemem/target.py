@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from edgemem.artefact import Artefact
     from edgemem.ir import Graph
+    from edgemem.quantize import Scheme
 
 GROUP = "edgemem.targets"
 
@@ -68,6 +69,11 @@ class Source(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """Widths and formats that training fixed, if any."""
+        ...
 
     def graph(self) -> Graph:
         """One step of the network."""

@@ -30,7 +30,7 @@ class Format:
     Parameters
     ----------
     bits : int
-        8, 16, 32 or 64.
+        2, 4, 8, 16, 32 or 64.
     scale : float or (n,) array
         Size of one step; an array gives each row of a matrix (or element of a bias) its own.
         Rounded to float32, in which files hold it.
@@ -50,8 +50,8 @@ class Format:
 
     @property
     def dtype(self) -> str:
-        """NumPy's name of the integers."""
-        return f"int{self.bits}"
+        """NumPy's name of the integers; those of fewer than 8 bits are held in 8."""
+        return f"int{max(self.bits, 8)}"
 
     @property
     def lowest(self) -> int:
@@ -90,6 +90,16 @@ def symmetric(magnitude: float, bits: int, power_of_two: bool = False) -> Format
         # the end of the range may saturate by one step: 1.0 stands in 2^-15 steps as 32767
         scale = 2.0 ** np.ceil(np.log2(max(magnitude / (highest + 1.0), _SMALLEST)) - 1e-9)
     return Format(bits, float(scale))
+
+
+def affine_power_of_two(low: float, high: float, bits: int = 8) -> Format:
+    """As :func:`affine` with a power of two as scale, the range in the middle of the integers."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    levels = float((1 << bits) - 1)
+    scale = float(2.0 ** np.ceil(np.log2(max((high - low) / levels, _SMALLEST)) - 1e-9))
+    lowest = -(1 << (bits - 1))
+    zero_point = int(np.clip(np.rint(-0.5 - (low + high) / (2.0 * scale)), lowest, -lowest - 1))
+    return Format(bits, scale, zero_point)
 
 
 def affine(low: float, high: float, bits: int = 8) -> Format:

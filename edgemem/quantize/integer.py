@@ -18,9 +18,6 @@ from edgemem.quantize.program import Integers, Operation, Program, Tensor
 
 Int = NDArray[np.int64]
 
-BLAS_LIMIT = 2**53
-"""Below this, sums of products of integers are exact in float64, whatever their order."""
-
 
 def rounding_shift(x: Int, bits: int | Int) -> Int:
     """``x / 2^bits`` to the nearest integer, halves away from zero (gemmlowp's
@@ -55,18 +52,6 @@ def rescaled(x: Int, multiplier: int | Int, shift: int | Int) -> Int:
     return rounding_shift(doubling_high_mul(x << left, multiplier), right)
 
 
-def rescaled_wide(x: Int, multiplier: int | Int, shift: int | Int) -> Int:
-    """As :func:`rescaled` for sums of up to 48 bits: a 16-bit multiplier, halves up, once.
-
-    ``(x m + 2^(14 - shift)) / 2^(15 - shift)`` rounded down, with ``m`` the multiplier's upper
-    16 bits, rounded half up.
-    """
-    m = np.asarray(multiplier, np.int64)
-    reduced = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
-    total = 15 - np.asarray(shift, np.int64)
-    return np.asarray((x * reduced + (np.int64(1) << (total - 1))) >> total, np.int64)
-
-
 class IntegerOps:
     """The meaning of each :class:`~edgemem.quantize.program.Operation` over integer arrays."""
 
@@ -75,13 +60,13 @@ class IntegerOps:
         self._floats: dict[str, NDArray[Any]] = {}
         self._run: dict[str, Callable[..., Int]] = {
             "product": self._product,
-            "wide_product": self._wide_product,
+            "wide_product": self._product,
             "add": self._add,
             "sub": self._add,
             "mul": self._mul,
             "sigmoid": self._sigmoid,
             "tanh": self._tanh,
-            "relu": self._relu,
+            "relu": self._rescale,
             "narrow": self._narrow,
             "widen": self._same,
             "rescale": self._rescale,
@@ -135,20 +120,14 @@ class IntegerOps:
 
     def _product(self, op: Operation, x: Integers) -> Int:
         # clamp(zp_y + rescaled(b_i + sum_j w_ij (x_j - zp_x)))
-        zero = self._program.tensors[op.inputs[0]].form.zero_point
-        total = self._sum(op, x.astype(np.float64) - zero) + self._array(op, "bias")
+        total = self._sum(op, x.astype(np.float64) - self._zero_point(op.inputs[0]))
+        if "bias" in op.arrays:
+            total = total + self._array(op, "bias")
         scaled = rescaled(total, self._array(op, "multiplier"), self._array(op, "shift"))
         return self._finished(op, scaled)
 
-    def _wide_product(self, op: Operation, x: Integers) -> Int:
-        total = self._sum(op, x.astype(np.float64))
-        if "bias" in op.arrays:
-            total = total + self._array(op, "bias")
-        scaled = rescaled_wide(total, self._array(op, "multiplier"), self._array(op, "shift"))
-        return self._finished(op, scaled)
-
     def _sum(self, op: Operation, x: NDArray[np.float64]) -> Int:
-        """Exact sums of products; :func:`edgemem.quantize.build` has checked that they stay small."""
+        """Sums of products in float64, exact since a build keeps them below 2^31."""
         name = op.arrays["weight"]
         if name not in self._floats:
             self._floats[name] = np.ascontiguousarray(
@@ -156,12 +135,16 @@ class IntegerOps:
             )
         return np.asarray(x @ self._floats[name]).astype(np.int64)
 
+    def _zero_point(self, name: str) -> int:
+        return self._program.tensors[name].form.zero_point
+
     def _array(self, op: Operation, role: str) -> Int:
         return np.asarray(self._program.arrays[op.arrays[role]], np.int64)
 
     def _finished(self, op: Operation, x: Int) -> Int:
         tensor = self._program.tensors[op.output]
-        floor = tensor.form.zero_point if op.attrs.get("relu") else tensor.form.lowest
+        floors = op.kind == "relu" or op.attrs.get("relu")
+        floor = tensor.form.zero_point if floors else tensor.form.lowest
         return np.clip(x + tensor.form.zero_point, floor, tensor.form.highest)
 
     # element by element
@@ -183,10 +166,7 @@ class IntegerOps:
         return self._finished(op, rescaled(x * y, op.attrs["multiplier"], op.attrs["shift"]))
 
     def _centred(self, name: str, x: Integers) -> Int:
-        return x.astype(np.int64) - self._program.tensors[name].form.zero_point
-
-    def _relu(self, op: Operation, x: Integers) -> Int:
-        return np.maximum(x.astype(np.int64), self._program.tensors[op.inputs[0]].form.zero_point)
+        return x.astype(np.int64) - self._zero_point(name)
 
     # the table of the logistic function, 24 entries for each unit of its argument
 

@@ -17,9 +17,9 @@ import numpy as np
 from edgemem.errors import ConfigError
 from edgemem.ir import INPUT, Graph
 from edgemem.ops import Array, FloatOps
-from edgemem.quantize import Format, Observed, affine, symmetric
-
-from .steps import CURVES, ELEMENTWISE, LAYOUT, SUMS, Step
+from edgemem.quantize.calibration import Observed
+from edgemem.quantize.formats import Format, affine, affine_power_of_two, symmetric
+from edgemem.quantize.steps import CURVES, ELEMENTWISE, LAYOUT, SUMS, Step
 
 HEADROOM = 1.25
 """States may go that much further than calibration saw before they saturate."""
@@ -99,7 +99,9 @@ def _wide(graph: Graph, steps: Sequence[Step]) -> set[str]:
             for name in s.inputs
         }
         for step in steps:
-            if step.op in ELEMENTWISE | CURVES:
+            if step.op in CURVES:
+                wide.add(step.name)
+            elif step.op in ELEMENTWISE:
                 met = any(name in wide for name in step.inputs)
                 if met or step.name in readers or step.name in after:
                     wide.add(step.name)
@@ -139,14 +141,14 @@ class _Planner:
         for state, after in self._graph.next_states.items():
             # equal formats, so that the bytes are carried over as they are
             home[state] = Format(16, home[after].scale)
-        narrow = {n: self._narrow(n) for n, form in home.items() if form.bits == 16}
+        narrow = {n: self._shifted(n) for n, form in home.items() if form.bits == 16}
         return Plan(home, narrow)
 
     def _step_format(self, step: Step, home: Mapping[str, Format]) -> Format:
         if step.op in LAYOUT:
             source = step.inputs[0]
             same = (source in self._wide) == (step.name in self._wide)
-            return home[source] if same else self._narrow(source)
+            return home[source] if same else self._shifted(source)
         if step.name in self._graph.next_states.values() and step.op not in CURVES:
             state = next(s for s, n in self._graph.next_states.items() if n == step.name)
             if step.name in self._wide:
@@ -164,6 +166,11 @@ class _Planner:
             # a power of two would send TFLite into its slow path for these functions
             return symmetric(_reach(seen, self._curve_of[name], 16) * 1.001, 16)
         return symmetric(seen.magnitude, 16, power_of_two=True)
+
+    def _shifted(self, name: str) -> Format:
+        """The 8-bit format of a 16-bit value: a power of two, so that narrowing is a shift."""
+        seen = self._observed[name]
+        return affine_power_of_two(seen.low, seen.high)
 
     def _narrow(self, name: str) -> Format:
         seen = self._observed[name]

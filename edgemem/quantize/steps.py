@@ -1,4 +1,4 @@
-"""A graph as steps that TFLite can take in one operator each."""
+"""A graph as steps that an integer operator takes in one go each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAYOUT = frozenset({"split", "merge", "slice"})
 
 @dataclass(frozen=True)
 class Step:
-    """One operator, or a product with what TFLite does in the same go.
+    """One operator: a product with what follows it in the same go, or a single op.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ class Step:
         Whether ``max(., 0)`` follows at once.
     fixed : bool
         Whether the weight is a constant of the cell, not a trained array.
+    source : str
+        Name of the trained array that the weight was made from.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Step:
     bias: Array | None = None
     relu: bool = False
     fixed: bool = False
+    source: str = ""
 
 
 def steps(graph: Graph) -> tuple[Step, ...]:
@@ -70,10 +73,24 @@ def _step(graph: Graph, node: Node) -> Step:
     weight, x = node.inputs
     if weight not in graph.params:
         raise UnsupportedOpError(
-            f"node {node.name!r}: its matrix {weight!r} is computed; TFLite needs a stored one"
+            f"node {node.name!r}: its matrix {weight!r} is computed; a stored one is needed"
         )
     fixed = weight in graph.constants
-    return Step(node.name, "matvec", (x,), node.shape, (), graph.params[weight], fixed=fixed)
+    return Step(
+        node.name,
+        "matvec",
+        (x,),
+        node.shape,
+        weight=graph.params[weight],
+        fixed=fixed,
+        source=origin(weight),
+    )
+
+
+def origin(weight: str) -> str:
+    """Name of the array as it was before passes made others of it: ``W_m`` of ``W_m.2``."""
+    stem, _, count = weight.rpartition(".")
+    return stem if count.isdigit() and stem else weight
 
 
 def _with_bias(step: Step, made: dict[str, Step], graph: Graph, reads: Counter[str]) -> Step:
@@ -110,7 +127,7 @@ def _joined(step: Step, made: dict[str, Step], graph: Graph, reads: Counter[str]
     del made[a.name], made[b.name]
     weight = np.concatenate([np.asarray(a.weight), np.asarray(b.weight)], axis=1)
     inputs = (*a.inputs, *b.inputs)
-    return Step(step.name, "join", inputs, step.shape, (), weight, fixed=True)
+    return Step(step.name, "join", inputs, step.shape, weight=weight, fixed=True)
 
 
 def _with_relu(step: Step, made: dict[str, Step], graph: Graph, reads: Counter[str]) -> Step:

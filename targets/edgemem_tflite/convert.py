@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgemem.artefact import COMMON_PARTS, LABELS
-from edgemem.ir.passes import balance, fold, residual
-from edgemem.quantize import observe
+from edgemem.ir.passes import fold
+from edgemem.quantize import Scheme, build
+from edgemem.quantize.steps import steps
 from edgemem.target import Converted
 
 from .flatbuffer import Program, serialize
@@ -14,9 +15,6 @@ from .lower import lower
 from .lower_float import lower_float
 from .metadata import ENTRY, FileNote, model_metadata
 from .names import NEXT
-from .plan import plan
-from .stability import check_memories
-from .steps import steps
 
 if TYPE_CHECKING:
     from edgemem.ir import Graph
@@ -25,17 +23,13 @@ if TYPE_CHECKING:
 
 def convert(model: Source, mode: str, calibration: Features) -> Converted:
     """The flatbuffer of ``model`` in the form ``mode``, with TFLite Metadata."""
-    graph = fold(model.graph())
+    graph = model.graph()
     if mode == "none":
+        graph = fold(graph)
         program = lower_float(graph, steps(graph))
     else:
-        graph = residual(graph)
-        seen = observe(graph, calibration)
-        graph = balance(graph, {name: value.peaks for name, value in seen.items()})
-        listed = steps(graph)
-        check_memories(graph, listed)
-        formats = plan(graph, listed, observe(graph, calibration), mode)
-        program = lower(graph, listed, formats)
+        scheme = model.scheme or Scheme(activations=mode)
+        program = lower(build(graph, scheme, calibration).program)
     payload = serialize(program, {ENTRY: _metadata(model, program)})
     return Converted(payload, facts={"quantize": mode, "states": _states(graph, program)})
 

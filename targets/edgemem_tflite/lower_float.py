@@ -8,10 +8,10 @@ import numpy as np
 
 from edgemem.errors import UnsupportedOpError
 from edgemem.ir import Graph
+from edgemem.quantize.steps import Step
 
 from .flatbuffer import Program
 from .names import INPUT, NEXT, OUTPUT
-from .steps import Step
 from .tensors import Drawing, Shape, activation, natural
 
 

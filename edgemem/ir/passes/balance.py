@@ -23,6 +23,9 @@ EXPONENT = 0.75
 SMALLEST = 1e-3
 """No gain is below this, also for an element that was never seen to move."""
 
+FULL = 127.0 / 128.0
+"""Where the largest peak of a memory comes to lie."""
+
 
 def balance(graph: Graph, peaks: Mapping[str, Array]) -> Graph:
     """``graph`` with the elements of hidden values and linear memories of like magnitudes.
@@ -86,6 +89,8 @@ class _Balancer:
         peak = np.maximum(self._peaks[state], self._peaks[self._graph.next_states[state]])
         channels = _gain(peak.max(axis=1))
         orders = _gain((peak / channels[:, None]).max(axis=0))
+        # just below 1, which a power of two covers without waste
+        channels = channels * (peak / np.outer(channels, orders)).max() / FULL
         # m = diag(channels) m~ diag(orders);  A~ = D^-1 A D, B~ = D^-1 B with D = diag(orders)
         A, B = own[0].source, rest[0].source
         self.params[A] = self.params[A] * orders / orders[:, None]

@@ -36,5 +36,6 @@ def _as_change(total: Sum, state: str) -> Sum | None:
     if len(own) != 1 or own[0].weight.shape[0] != own[0].weight.shape[1]:
         return None
     rest = tuple(p for p in total.products if p is not own[0])
-    change = Product(own[0].weight - np.eye(len(own[0].weight)), state, constant=True)
+    identity = np.eye(len(own[0].weight))
+    change = replace(own[0], weight=own[0].weight - identity, source="")
     return replace(total, products=(change, *rest), terms=(*total.terms, Term(1.0, state)))

@@ -18,12 +18,17 @@ Put = Callable[..., str]
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """``weight @ x``; ``source`` names the parameter whose values ``weight`` still has, if any."""
+    """``weight @ x``.
+
+    ``source`` names the parameter whose values ``weight`` still has, if any; ``origin`` the one
+    that it was made from.
+    """
 
     weight: Array
     x: str
     source: str = ""
     constant: bool = False
+    origin: str = "W"
 
     def times(self, gain: Gain) -> Product:
         if _is_one(gain):
@@ -121,7 +126,7 @@ class Flattener:
         return inner.times(gain)
 
     def _product(self, weight: str, x: str) -> Sum:
-        product = Product(self._params[weight], x, weight, weight in self._constants)
+        product = Product(self._params[weight], x, weight, weight in self._constants, weight)
         affine = self._affine(x)
         if affine is None:
             return Sum(products=(product,))
@@ -160,7 +165,7 @@ def emit_sum(draft: Draft, node: Node, total: Sum) -> None:
 
     value = ""
     for number, product in enumerate(total.products):
-        weight = product.source or draft.add_param("W", product.weight, product.constant)
+        weight = product.source or draft.add_param(product.origin, product.weight, product.constant)
         term = put("matvec", (weight, draft.resolve(product.x)))
         if number == 0 and total.constant is not None:
             term = put("add", (term, draft.add_param("b", _vector(total, product))))
