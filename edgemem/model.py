@@ -24,10 +24,14 @@ from edgemem.files import DAMAGE, npy_bytes, write_atomic, zip_bytes
 from edgemem.frontend import FrontEnd
 from edgemem.ir import Graph, trace
 from edgemem.ops import Array
+from edgemem.quantize import Scheme
 from edgemem.runtime.detector import DetectorConfig
 
-FORMAT = 1
-"""Number of the file format; a reader refuses newer ones."""
+FORMAT = 2
+"""Number of the newest file format; a reader refuses newer ones.
+
+Only a model with a scheme is written in format 2: a reader of format 1 would convert it wrongly.
+"""
 
 PLAN = "model.json"
 
@@ -80,6 +84,8 @@ class Model:
         Labelled clips of validation speakers, with which a conversion checks itself.
     card : mapping
         What is known of the training: data, seed, figures (JSON values).
+    scheme : Scheme, optional
+        Widths and formats of the integer form that training fixed.
     """
 
     name: str
@@ -92,6 +98,7 @@ class Model:
     calibration: Sample
     validation: Sample
     card: Mapping[str, Any] = field(default_factory=dict)
+    scheme: Scheme | None = None
 
     def __post_init__(self) -> None:
         if self.frontend.n_features != self.cell.n_in:
@@ -115,9 +122,11 @@ class Model:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of network, arrays, front end and labels, in hexadecimal."""
+        """sha256 of network, arrays, front end, labels and scheme, in hexadecimal."""
         h = hashlib.sha256()
-        plan = [self.cell.to_dict(), self.frontend.to_dict(), list(self.labels)]
+        plan: list[Any] = [self.cell.to_dict(), self.frontend.to_dict(), list(self.labels)]
+        if self.scheme is not None:
+            plan.append(self.scheme.to_dict())
         h.update(json.dumps(plan, sort_keys=True).encode())
         for name in sorted(self.params):
             h.update(name.encode())
@@ -143,8 +152,8 @@ def save(model: Model, path: Path) -> None:
 def to_bytes(model: Model) -> bytes:
     """The file of ``model``: equal models give equal bytes."""
     low, high = _feature_range(model)
-    plan = {
-        "format": FORMAT,
+    plan: dict[str, Any] = {
+        "format": 1 if model.scheme is None else FORMAT,
         "name": model.name,
         "frontend": model.frontend.to_dict(),
         "cell": model.cell.to_dict(),
@@ -155,6 +164,8 @@ def to_bytes(model: Model) -> bytes:
         "digest": model.digest,
         "card": dict(model.card),
     }
+    if model.scheme is not None:
+        plan["scheme"] = model.scheme.to_dict()
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name in model.params:
         arrays[f"params/{name}"] = model.stored(name)
@@ -239,6 +250,7 @@ def _build(path: Path, plan: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
         calibration=sample("calibration"),
         validation=sample("validation"),
         card=plan["card"],
+        scheme=Scheme.from_dict(plan["scheme"]) if "scheme" in plan else None,
     )
     if model.digest != plan["digest"]:
         raise ModelError(f"{path}: the arrays do not match the digest; copy the file again")

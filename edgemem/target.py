@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,9 +98,28 @@ class Tolerance:
     agreement: float
     replay: float
 
+    def replayed_within(self, replay: float) -> Tolerance:
+        """The same with another greatest distance between two machines."""
+        return replace(self, replay=replay)
+
     def to_dict(self) -> dict[str, float]:
         """The fields, as JSON values."""
         return asdict(self)
+
+
+Activations = Literal["int8", "int16"]
+"""Integer forms of a network: what the large products read and give."""
+
+Weights = Literal["model", "8", "4", "2"]
+"""Bits of trained matrices; ``"model"`` stands for what training fixed, or 8."""
+
+INTEGER_TOLERANCES = {
+    # 8 bits of each product are 0.02 to 0.07 of a trained network's logits; networks with random
+    # weights, which no training taught to be sure, reach twice that
+    "int8": Tolerance(distance=0.2, agreement=0.95, replay=0.1),
+    "int16": Tolerance(distance=0.1, agreement=0.97, replay=0.05),
+}
+"""What rounding costs, whichever target runs the integers."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +155,12 @@ class Target(Protocol):
     @property
     def ops(self) -> frozenset[str]:
         """The ops that it can lower."""
+        ...
+
+    @property
+    def integer(self) -> bool:
+        """Whether it computes the integers of :mod:`edgemem.quantize`, bit for bit (TFLite: with
+        its reference kernels)."""
         ...
 
     @property

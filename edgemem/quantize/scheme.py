@@ -82,3 +82,22 @@ class Scheme:
             )
         plan = values.get("plan")
         return cls(**{**values, "plan": None if plan is None else Plan.from_dict(plan)})
+
+
+def choose(trained: Scheme | None, activations: str, weights: str) -> Scheme:
+    """The scheme of a conversion.
+
+    Parameters
+    ----------
+    trained : Scheme, optional
+        What training fixed.
+    activations : str
+        As asked for.
+    weights : str
+        Bits as asked for, or ``"model"`` for what training fixed (8 without it). Asking for
+        another width gives up the formats of the training.
+    """
+    if trained is not None and activations == trained.activations:
+        if weights in ("model", str(trained.weights)):
+            return trained
+    return Scheme(activations, 8 if weights == "model" else int(weights))

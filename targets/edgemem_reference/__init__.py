@@ -24,6 +24,7 @@ class ReferenceTarget:
     name: ClassVar[str] = "reference"
     summary: ClassVar[str] = "float64 NumPy, what the others are measured against"
     ops: ClassVar[frozenset[str]] = OP_NAMES
+    integer: ClassVar[bool] = False
     Options: ClassVar[type[ReferenceOptions]] = ReferenceOptions
 
     def tolerance(self, options: ReferenceOptions) -> Tolerance:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgemem.artefact import COMMON_PARTS, LABELS
 from edgemem.ir.passes import fold
-from edgemem.quantize import Scheme, build
+from edgemem.quantize import build
+from edgemem.quantize.scheme import choose
 from edgemem.quantize.steps import steps
 from edgemem.target import Converted
 
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
     from edgemem.ir import Graph
     from edgemem.target import Features, Source
 
+    from . import TFLiteOptions
 
-def convert(model: Source, mode: str, calibration: Features) -> Converted:
-    """The flatbuffer of ``model`` in the form ``mode``, with TFLite Metadata."""
-    graph = model.graph()
+
+def convert(model: Source, options: TFLiteOptions, calibration: Features) -> Converted:
+    """The flatbuffer of ``model``, with TFLite Metadata."""
+    graph, mode = model.graph(), options.quantize
     if mode == "none":
         graph = fold(graph)
         program = lower_float(graph, steps(graph))
     else:
-        scheme = model.scheme or Scheme(activations=mode)
+        scheme = choose(model.scheme, mode, options.weights)
         program = lower(build(graph, scheme, calibration).program)
     payload = serialize(program, {ENTRY: _metadata(model, program)})
     return Converted(payload, facts={"quantize": mode, "states": _states(graph, program)})

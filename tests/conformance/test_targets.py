@@ -13,6 +13,7 @@ from edgemem.artefact import Artefact, Golden
 from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
 from edgemem.errors import ShapeError
 from edgemem.ir import Graph, trace
+from edgemem.quantize import IntegerOps, Scheme, build
 from edgemem.verification import distance, replay
 
 N_IN = 5
@@ -56,6 +57,7 @@ class Net:
 
     cell: Cell
     name: str = "net"
+    scheme: Scheme | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -106,6 +108,20 @@ def test_follows_the_float_graph(name: str, cell: str) -> None:
     y, _ = replay(target.load(converted(name, cell)), x)
     assert y.dtype == np.float32
     assert distance(y, expected) <= chosen.tolerance(chosen.Options()).distance
+
+
+@pytest.mark.parametrize("name", [t for t in TARGETS if target.get(t).integer])
+@every
+def test_integers_are_the_same_everywhere(name: str, cell: str) -> None:
+    # louder than the calibration, so that values saturate
+    x = 1.5 * sequences(2, 2, 60)
+    program = build(Net(CELLS[cell]).graph(), Scheme(), sequences(0, 16, 60)).program
+    ops, states, expected = IntegerOps(program), program.zero_state((2,)), []
+    for t in range(x.shape[1]):
+        states, values = ops.step(states, ops.quantize(x[:, t]))
+        expected.append(ops.dequantize(values[program.output]))
+    y, _ = replay(target.load(converted(name, cell), reference_kernels=True), x)
+    np.testing.assert_array_equal(y, np.stack(expected, axis=1))
 
 
 @on_every_target

@@ -1,0 +1,54 @@
+"""Fixed-point target: the integer program in NumPy, the integers that every other target computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from edgemem.ops import OP_NAMES
+from edgemem.target import INTEGER_TOLERANCES, Activations, Converted, Tolerance, Weights
+
+if TYPE_CHECKING:
+    from edgemem.artefact import Artefact
+    from edgemem.target import Features, Runner, Source
+
+
+@dataclass(frozen=True)
+class FixedOptions:
+    """How the network is held."""
+
+    quantize: Activations = field(
+        default="int8",
+        metadata={"help": "int8: 8-bit products, 16-bit states; int16: 16-bit values."},
+    )
+    weights: Weights = field(
+        default="model",
+        metadata={"help": "Bits of the trained matrices; model: what training fixed, or 8."},
+    )
+
+
+class FixedTarget:
+    """See :class:`edgemem.target.Target`."""
+
+    name: ClassVar[str] = "fixed"
+    summary: ClassVar[str] = "integers in NumPy, bit for bit what TFLite's reference kernels give"
+    ops: ClassVar[frozenset[str]] = OP_NAMES
+    integer: ClassVar[bool] = True
+    Options: ClassVar[type[FixedOptions]] = FixedOptions
+
+    def tolerance(self, options: FixedOptions) -> Tolerance:
+        # integers are the same everywhere: a replay must not differ at all
+        return INTEGER_TOLERANCES[options.quantize].replayed_within(0.0)
+
+    def convert(self, model: Source, options: FixedOptions, calibration: Features) -> Converted:
+        from .convert import convert
+
+        return convert(model, options, calibration)
+
+    def load(self, artefact: Artefact, reference_kernels: bool = False) -> Runner:
+        from .runner import FixedRunner
+
+        return FixedRunner(artefact)
+
+
+TARGET = FixedTarget()

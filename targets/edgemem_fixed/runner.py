@@ -1,0 +1,64 @@
+"""Device half: the integer program, step by step."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from edgemem.errors import ArtefactError, ConfigError, GraphError, ShapeError
+from edgemem.quantize.integer import IntegerOps
+from edgemem.quantize.program import Integers, Program
+
+from .names import ARRAYS, PROGRAM
+
+if TYPE_CHECKING:
+    from edgemem.artefact import Artefact
+    from edgemem.target import Features
+
+
+class FixedRunner:
+    """See :class:`edgemem.target.Runner`.
+
+    Parameters
+    ----------
+    artefact : Artefact
+
+    Attributes
+    ----------
+    program : Program
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        text, arrays = artefact.part(PROGRAM), artefact.arrays(ARRAYS)
+        try:
+            self.program = Program.from_dict(json.loads(text), arrays)
+        except (ValueError, KeyError, TypeError, GraphError, ConfigError) as error:
+            raise ArtefactError(
+                f"{artefact.origin}: {PROGRAM} holds no integer program ({error}); "
+                "convert the model again"
+            ) from error
+        self._ops = IntegerOps(self.program)
+        self.n_in, self.n_out = self.program.n_in, self.program.n_out
+        self.reset()
+
+    def reset(self) -> None:
+        self._states = self.program.zero_state()
+
+    def step(self, x: Features) -> Features:
+        if x.shape != (self.n_in,):
+            raise ShapeError(f"step: got an input of shape {x.shape}, expected ({self.n_in},)")
+        return self._ops.dequantize(self.step_integers(self._ops.quantize(x)))
+
+    def step_integers(self, x: Integers) -> Integers:
+        """One time step from the integers of the input to those of the output.
+
+        Parameters
+        ----------
+        x : (n_in,) integer array
+
+        Returns
+        -------
+        (n_out,) integer array
+        """
+        self._states, values = self._ops.step(self._states, x)
+        return values[self.program.output]
