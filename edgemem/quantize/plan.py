@@ -18,7 +18,8 @@ from edgemem.errors import ConfigError
 from edgemem.ir import INPUT, Graph
 from edgemem.ops import Array, FloatOps
 from edgemem.quantize.calibration import Observed
-from edgemem.quantize.formats import Format, affine, affine_power_of_two, symmetric
+from edgemem.quantize.formats import Format, affine, affine_power_of_two, per_row, symmetric
+from edgemem.quantize.memory import bounds
 from edgemem.quantize.steps import CURVES, ELEMENTWISE, LAYOUT, SUMS, Step
 
 HEADROOM = 1.25
@@ -194,8 +195,41 @@ class _Planner:
                 found.add(name)
         return found - self._wide
 
+    def _memory(self, state: str, after: str) -> Step | None:
+        """``A m + B u`` of a linear memory that is held as what it changes."""
+        listed = {step.name: step for step in self._steps}
+        total = listed.get(after)
+        if total is None or total.op != "add" or total.relu or state not in total.inputs:
+            return None
+        others = [listed[name] for name in total.inputs if name in listed]
+        joins = [step for step in others if step.op == "join" and step.inputs[0] == state]
+        return joins[0] if joins else None
+
+    def _memory_scale(self, memory: Step) -> float:
+        """No input within the format of ``u`` can make the memory overflow."""
+        matrix = np.asarray(memory.weight)
+        form = per_row(matrix)
+        rounded = form.dequantize(form.quantize(matrix))
+        order = len(matrix)
+        drive = self._format_of_drive(memory.inputs[1])
+        reach = float(drive.scale) * max(drive.highest, -drive.lowest)
+        A = np.eye(order) + rounded[:, :order]
+        memory_form = bounds(A, rounded[:, order:], reach).state_format()
+        # u stands beside m in one vector, in the same format
+        drive_form = symmetric(reach, 16, power_of_two=True)
+        return max(float(memory_form.scale), float(drive_form.scale))
+
+    def _format_of_drive(self, name: str) -> Format:
+        listed = {step.name: step for step in self._steps}
+        while name in listed and listed[name].op in LAYOUT:
+            name = listed[name].inputs[0]
+        return self._format(name, listed.get(name))
+
     def _state_scale(self, state: str, after: str) -> float:
         """Covers the state and what is added to it, so that adding is a shift."""
+        memory = self._memory(state, after)
+        if memory is not None:
+            return self._memory_scale(memory)
         names = {state, after}
         for step in self._steps:
             if step.name == after and step.op in SUMS:
