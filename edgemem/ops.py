@@ -77,6 +77,9 @@ OP_NAMES = frozenset(
 )
 """What a :class:`~edgemem.ir.Node` may be; ``label`` leaves no node behind."""
 
+QUANTIZE = "quantize"
+"""An op that no cell writes: a pass puts it where integers will be rounded, for training."""
+
 
 class FloatOps:
     """The reference meaning: NumPy, in the precision of its operands."""
@@ -119,3 +122,10 @@ class FloatOps:
 
     def label(self, a: Array, name: str) -> Array:
         return a
+
+    def quantize(
+        self, a: Array, scale: float, zero_point: float, lowest: float, highest: float
+    ) -> Array:
+        """The nearest of the reals that a format of integers holds."""
+        steps = np.clip(np.rint(a / scale) + zero_point, lowest, highest)
+        return np.asarray((steps - zero_point) * scale)

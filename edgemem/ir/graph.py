@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from edgemem.errors import GraphError
-from edgemem.ops import OP_NAMES, Array, FloatOps, Ops
+from edgemem.ops import OP_NAMES, QUANTIZE, Array, FloatOps, Ops
 
 T = TypeVar("T")
 
@@ -28,14 +28,15 @@ class Node:
     name : str
         Name of the result.
     op : str
-        One of :data:`edgemem.ops.OP_NAMES`.
+        One of :data:`edgemem.ops.OP_NAMES`, or :data:`edgemem.ops.QUANTIZE`.
     inputs : tuple of str
         Names of params, states, the input, or earlier nodes.
     shape : tuple of int
         Shape of the result, without batch axes.
     args : tuple of number
         Static arguments after the inputs: the factor of a ``scale``, the rows of a ``split``,
-        start and stop of a ``slice``.
+        start and stop of a ``slice``; scale, zero point, lowest and highest integer of a
+        ``quantize``.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Graph:
     def __post_init__(self) -> None:
         known = {INPUT, *self.params, *self.states}
         for node in self.nodes:
-            if node.op not in OP_NAMES:
+            if node.op not in OP_NAMES and node.op != QUANTIZE:
                 raise GraphError(f"node {node.name!r}: unknown op {node.op!r}")
             missing = [name for name in node.inputs if name not in known]
             if missing:

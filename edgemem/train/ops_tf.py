@@ -48,8 +48,43 @@ class TensorOps:
     def slice(self, a: Tensor, start: int, stop: int) -> Tensor:
         return a[..., int(start) : int(stop)]
 
+    def quantize(
+        self, a: Tensor, scale: float, zero_point: float, lowest: float, highest: float
+    ) -> Tensor:
+        return round_through(a, scale, zero_point, lowest, highest)
+
     def label(self, a: Tensor, name: str) -> Tensor:
         return a
+
+
+def round_through(
+    a: Tensor, scale: float, zero_point: float, lowest: float, highest: float
+) -> Tensor:
+    """The nearest of the reals that a format holds, with the gradient of mere clipping.
+
+    The straight-through estimator (Bengio, Leonard & Courville 2013, sec. 4) within the range;
+    beyond it the gradient is 0, as the value no longer moves.
+    """
+
+    @tf.custom_gradient  # type: ignore[misc]
+    def rounded(x: Tensor) -> tuple[Tensor, Any]:
+        step = tf.constant(scale, x.dtype)
+        zero = tf.constant(zero_point, x.dtype)
+        levels = tf.clip_by_value(tf.round(x / step) + zero, lowest, highest)
+        return (levels - zero) * step, lambda bar: passed(
+            bar, x, scale, zero_point, lowest, highest
+        )
+
+    return rounded(a)
+
+
+def passed(
+    bar: Tensor, a: Tensor, scale: float, zero_point: float, lowest: float, highest: float
+) -> Tensor:
+    """``bar`` where ``a`` lies within a format's range, 0 elsewhere."""
+    low, high = scale * (lowest - zero_point), scale * (highest - zero_point)
+    inside = tf.logical_and(a >= tf.constant(low, a.dtype), a <= tf.constant(high, a.dtype))
+    return tf.where(inside, bar, tf.zeros_like(bar))
 
 
 def _leading(a: Tensor, trailing: int) -> list[Any]:

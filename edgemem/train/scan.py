@@ -15,8 +15,9 @@ from typing import Any
 import tensorflow as tf
 
 from edgemem.ir.graph import Graph, Node, apply
-from edgemem.ir.passes.partition import Partition
-from edgemem.train.ops_tf import TensorOps
+from edgemem.ir.passes.partition import Loop
+from edgemem.ops import QUANTIZE
+from edgemem.train.ops_tf import TensorOps, passed
 
 Tensor = Any
 Values = dict[str, Any]
@@ -47,17 +48,17 @@ class Recurrence:
     after: tuple[str, ...]
 
     @classmethod
-    def of(cls, graph: Graph, parts: Partition) -> Recurrence:
-        """The recurrence of a partitioned graph."""
-        computed = {node.name for node in parts.recurrent}
-        read = dict.fromkeys(name for node in parts.recurrent for name in node.inputs)
-        outside = [n for n in read if n not in computed and n not in graph.states]
+    def of(cls, graph: Graph, loop: Loop) -> Recurrence:
+        """One of the recurrences of a graph."""
+        inside = {*loop.states, *(node.name for node in loop.nodes)}
+        read = dict.fromkeys(name for node in loop.nodes for name in node.inputs)
+        outside = [name for name in read if name not in inside]
         return cls(
-            nodes=parts.recurrent,
+            nodes=loop.nodes,
             weights=tuple(n for n in outside if n in graph.params),
             drives=tuple(n for n in outside if n not in graph.params),
-            states=tuple(graph.states),
-            after=tuple(graph.next_states[state] for state in graph.states),
+            states=loop.states,
+            after=tuple(graph.next_states[state] for state in loop.states),
         )
 
 
@@ -288,6 +289,8 @@ def _adjoints(node: Node, bar: Tensor, values: Values) -> list[Tensor]:
         return [bar * y * (1.0 - y)]
     if node.op == "tanh":  # 1 - y^2
         return [bar * (1.0 - y * y)]
+    if node.op == QUANTIZE:
+        return [passed(bar, args[0], *node.args)]
     if node.op == "relu":
         return [tf.where(y > 0, bar, tf.zeros_like(bar))]
     if node.op == "split":

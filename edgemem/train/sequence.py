@@ -1,4 +1,4 @@
-"""A cell's step over a whole sequence of tensors: what can be done at once is done at once."""
+"""A graph's step over a whole sequence of tensors: what can be done at once is done at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from edgemem.ir.graph import INPUT, Graph, Node, apply
-from edgemem.ir.passes.partition import LinearMemory, Partition, linear_memory, partition
+from edgemem.ir.passes.partition import LinearMemory, Loop, linear_memory, loops
 from edgemem.train.memory import scan_memory
 from edgemem.train.ops_tf import TensorOps
 from edgemem.train.scan import Recurrence, scan
@@ -39,63 +39,68 @@ def unroll(
     states : dict
         States after the last step.
     """
-    parts = partition(graph)
     constants = {n: tf.constant(graph.params[n], x.dtype) for n in graph.constants}
     values: Values = {**constants, **weights, INPUT: x}
-    memory = linear_memory(graph, parts)
-    if memory is not None:
-        trajectory = {memory.state: _linear(graph, parts, memory, values, start)}
-    else:
-        _apply_all(parts.before, values)
-        trajectory = _stepped(graph, parts, values, start) if graph.states else {}
-    for state, steps in trajectory.items():
-        values[graph.next_states[state]] = steps
-        values[state] = tf.concat([start[state][:, None], steps[:, :-1]], axis=1)
-    _apply_all(parts.recurrent, values)  # whatever of the loop the rest still reads
-    _apply_all(parts.after, values)
-    return values[graph.output], {state: steps[:, -1] for state, steps in trajectory.items()}
+    waiting = list(loops(graph))
+    while waiting:
+        _apply_ready(graph.nodes, values)
+        # loops hang together in one direction alone: one of them has all that it reads
+        loop = next(loop for loop in waiting if _is_ready(graph, loop, values))
+        waiting.remove(loop)
+        for state, steps in _trajectories(graph, loop, values, start).items():
+            values[graph.next_states[state]] = steps
+            values[state] = tf.concat([start[state][:, None], steps[:, :-1]], axis=1)
+    _apply_ready(graph.nodes, values)
+    after = {s: values[name][:, -1] for s, name in graph.next_states.items()}
+    return values[graph.output], after
 
 
 def has_loop(graph: Graph) -> bool:
     """Whether :func:`unroll` must go step by step."""
-    return bool(graph.states) and linear_memory(graph, partition(graph)) is None
+    return any(loop.nodes and linear_memory(graph, loop) is None for loop in loops(graph))
 
 
-def _apply_all(nodes: Iterable[Node], values: Values) -> None:
-    """Fill in the nodes that have no value yet."""
+def _apply_ready(nodes: Iterable[Node], values: Values) -> None:
+    """Fill in the nodes that have no value yet and whose inputs all have one."""
     ops = TensorOps()
     for node in nodes:
-        if node.name not in values:
+        if node.name not in values and all(name in values for name in node.inputs):
             values[node.name] = apply(ops, node, values)
 
 
-def _stepped(
-    graph: Graph, parts: Partition, values: Values, start: Mapping[str, Tensor]
+def _is_ready(graph: Graph, loop: Loop, values: Values) -> bool:
+    inside = {*loop.states, *(node.name for node in loop.nodes)}
+    read = {name for node in loop.nodes for name in node.inputs}
+    read.update(graph.next_states[state] for state in loop.states)
+    return all(name in values for name in read - inside)
+
+
+def _trajectories(
+    graph: Graph, loop: Loop, values: Values, start: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    recurrence = Recurrence.of(graph, parts)
+    """Every state of a loop after every step."""
+    if not loop.nodes:  # a delay
+        return {state: values[graph.next_states[state]] for state in loop.states}
+    memory = linear_memory(graph, loop)
+    if memory is not None:
+        return {memory.state: _linear(graph, memory, values, start)}
+    recurrence = Recurrence.of(graph, loop)
     return scan(
         recurrence,
         {name: values[name] for name in recurrence.weights},
         {name: values[name] for name in recurrence.drives},
-        dict(start),
+        {state: start[state] for state in loop.states},
     )
 
 
 def _linear(
-    graph: Graph,
-    parts: Partition,
-    memory: LinearMemory,
-    values: Values,
-    start: Mapping[str, Tensor],
+    graph: Graph, memory: LinearMemory, values: Values, start: Mapping[str, Tensor]
 ) -> Tensor:
     """The trajectory of a linear memory, its write vector taken into the impulse response."""
-    A = graph.params[memory.matrix]
+    A = memory.matrix
     writer = graph.producers().get(memory.drive)
     if writer is not None and writer.op == "matvec" and writer.inputs[0] in graph.constants:
         write, source = graph.params[writer.inputs[0]], writer.inputs[1]
-        readers = graph.consumers()[writer.name]
-        skip = {writer.name} if len(readers) == 1 else set()
     else:
-        write, source, skip = np.eye(len(A)), memory.drive, set()
-    _apply_all((n for n in parts.before if n.name not in skip), values)
+        write, source = np.eye(len(A)), memory.drive
     return scan_memory(A, write, values[source], start[memory.state])

@@ -8,7 +8,7 @@ import pytest
 from edgemem.cells import GRU, LEM, LMU, LSTM
 from edgemem.ir import INPUT, trace
 from edgemem.ir.graph import apply
-from edgemem.ir.passes.partition import partition
+from edgemem.ir.passes.partition import loops
 from edgemem.ops import FloatOps
 
 tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
@@ -25,7 +25,9 @@ CELLS = {
     "gru": GRU(3, 4),
     "lmu-hidden-to-memory": LMU(3, 4, 3, 6.0, 2, hidden_to_memory=True),
     "lmu-memory-to-memory": LMU(3, 4, 3, 6.0, 2, memory_to_memory=True, activation="linear"),
-    "lmu-hidden-to-hidden": LMU(3, 4, 3, 6.0, 2, hidden_to_hidden=True, activation="relu"),
+    "lmu-hidden-to-hidden": LMU(
+        3, 4, 3, 6.0, 2, hidden_to_memory=True, hidden_to_hidden=True, activation="relu"
+    ),
     "lmu-all": LMU(3, 4, 3, 6.0, 2, True, True, True, True, True, "sigmoid"),
     "lmu-paper": LMU.paper(3, 4, 3, 6.0),
 }
@@ -44,11 +46,12 @@ def drawn(cell, seed=0):
 
 def inputs_of(graph, x, start):
     """What :func:`scan` takes: recurrence, weights, drives and start states as tensors."""
-    parts = partition(graph)
-    recurrence = Recurrence.of(graph, parts)
+    (loop,) = loops(graph)
+    recurrence = Recurrence.of(graph, loop)
     values = {**{n: tf.constant(a) for n, a in graph.params.items()}, INPUT: tf.constant(x)}
-    for node in parts.before:
-        values[node.name] = apply(TensorOps(), node, values)
+    for node in graph.nodes:
+        if all(name in values for name in node.inputs):
+            values[node.name] = apply(TensorOps(), node, values)
     return (
         recurrence,
         {name: values[name] for name in recurrence.weights},

@@ -22,13 +22,16 @@ FREE = {
     "lmu-in-a-stack": Stack((Norm(3, "tanh"), LMU(3, 4, 3, 6.0, 2), Dense(4, 2))),
     "dense": Dense(3, 2, "relu"),
     "norm": Norm(3, "sigmoid"),
+    "two-lmus": Stack((LMU(3, 4, 3, 6.0), LMU(4, 4, 3, 6.0, 2), Dense(4, 2))),
 }
 BOUND = {
     "lem": LEM(3, 4, 0.5),
     "lstm": LSTM(3, 4),
     "gru": GRU(3, 4),
     "lmu-paper": LMU.paper(3, 4, 3, 6.0),
-    "two-lmus": Stack((LMU(3, 4, 3, 6.0), LMU(4, 4, 3, 6.0))),
+    "lmu-memory-and-hidden": LMU(3, 4, 3, 6.0, 2, hidden_to_hidden=True),
+    "lem-over-lmu": Stack((LMU(3, 4, 3, 6.0), Norm(4, "relu"), LEM(4, 3), Dense(3, 2))),
+    "two-gated": Stack((GRU(3, 4), LSTM(4, 3))),
 }
 BATCH, N_STEPS = 2, 7
 
