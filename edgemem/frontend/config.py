@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ import numpy.typing as npt
 from edgemem.errors import ConfigError, ShapeError
 from edgemem.frontend.mel import mel_filters
 from edgemem.frontend.stream import Stream
+
+S = TypeVar("S", bound=np.generic)
 
 KINDS = ("logmel", "mfcc")
 WINDOWS = ("hann_periodic", "hann_symmetric")
@@ -134,7 +136,7 @@ class FrontEnd:
         """A new stream: samples in, feature vectors out, its own state."""
         return Stream(self)
 
-    def stack_frames(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def stack_frames(self, frames: npt.NDArray[S]) -> npt.NDArray[S]:
         """Concatenate every ``stack`` consecutive frames, oldest first.
 
         Parameters

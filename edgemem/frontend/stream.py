@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,28 +19,37 @@ if TYPE_CHECKING:
 _CHUNK = 256
 
 
-class Stream:
-    """A front end with its state: the samples and the frames that wait for more.
+S = TypeVar("S", bound=np.generic)
 
-    Any cutting of the samples gives the same feature vectors, bit for bit: every frame goes through
-    the same products of the same shapes, however many frames a block completes.
+Bands = Callable[[npt.NDArray[np.int16], int], npt.NDArray[S]]
+"""Samples and a number of frames to the features of these frames, (count, n_bands)."""
+
+
+class Framing(Generic[S]):
+    """Samples in blocks of any size, feature vectors out: the state of a stream.
 
     Parameters
     ----------
     config : FrontEnd
+    bands : callable
+        Features of the first ``count`` frames of its samples; a frame's features must not depend on
+        how many frames there are.
+    dtype : dtype
+        Of the features.
     """
 
-    def __init__(self, config: FrontEnd) -> None:
+    def __init__(self, config: FrontEnd, bands: Bands[S], dtype: type[S]) -> None:
         self.config = config
-        self._window, self._filters, self._dct = _matrices(config)
+        self._bands_of = bands
+        self._dtype = dtype
         self.reset()
 
     def reset(self) -> None:
         """Forget every sample so far."""
         self._samples: npt.NDArray[np.int16] = np.zeros(0, np.int16)
-        self._frames: npt.NDArray[np.float32] = np.zeros((0, self.config.n_bands), np.float32)
+        self._frames: npt.NDArray[S] = np.zeros((0, self.config.n_bands), self._dtype)
 
-    def push(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    def push(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[S]:
         """Take a block of samples.
 
         Parameters
@@ -49,7 +59,7 @@ class Stream:
 
         Returns
         -------
-        (k, n_features) float32 array
+        (k, n_features) array
             The feature vectors that these samples complete.
 
         Raises
@@ -69,18 +79,33 @@ class Stream:
         frames = [self._frames]
         for start in range(0, count, _CHUNK):
             chunk = min(_CHUNK, count - start)
-            frames.append(self._bands(held[start * config.hop_length :], chunk))
+            frames.append(self._bands_of(held[start * config.hop_length :], chunk))
         waiting = np.concatenate(frames)
         stacked = config.stack_frames(waiting)
         self._frames = waiting[len(stacked) * config.stack :].copy()
         return stacked
 
+
+class Stream(Framing[np.float32]):
+    """A front end with its state: the samples and the frames that wait for more.
+
+    Any cutting of the samples gives the same feature vectors, bit for bit: every frame goes through
+    the same products of the same shapes, however many frames a block completes.
+
+    Parameters
+    ----------
+    config : FrontEnd
+    """
+
+    def __init__(self, config: FrontEnd) -> None:
+        self._window, self._filters, self._dct = _matrices(config)
+        super().__init__(config, self._bands, np.float32)
+
     def _bands(self, held: npt.NDArray[np.int16], count: int) -> npt.NDArray[np.float32]:
         """Features of the first ``count`` frames of ``held``: (count, n_bands)."""
         config = self.config
         # P_k = |FFT(window * samples)_k|^2 / n_fft
-        frames = np.lib.stride_tricks.sliding_window_view(held, config.frame_length)
-        frames = frames[: (count - 1) * config.hop_length + 1 : config.hop_length]
+        frames = cut(held, count, config)
         spectrum = np.fft.rfft(frames * self._window, config.n_fft)[:, : self._filters.shape[1]]
         power = spectrum.real**2 + spectrum.imag**2
         # L_b = 10 log10(sum_k H_bk P_k + floor)
@@ -93,6 +118,12 @@ class Stream:
         if config.low is not None or config.high is not None:
             values = np.clip(values, config.low, config.high)
         return np.asarray(values, np.float32)
+
+
+def cut(held: npt.NDArray[np.int16], count: int, config: FrontEnd) -> npt.NDArray[np.int16]:
+    """The first ``count`` frames of ``held``, as a view: (count, frame_length)."""
+    frames = np.lib.stride_tricks.sliding_window_view(held, config.frame_length)
+    return frames[: (count - 1) * config.hop_length + 1 : config.hop_length]
 
 
 def _rows(matrix: Array, rows: Array) -> Array:
