@@ -9,9 +9,8 @@ import numpy as np
 from edgemem.errors import ToleranceError
 from edgemem.ir import Graph
 from edgemem.ops import Array
-from edgemem.quantize import per_row
-
-from .steps import Step
+from edgemem.quantize.memory import radius, rounded
+from edgemem.quantize.steps import Step
 
 
 def check_memories(graph: Graph, steps: Sequence[Step]) -> None:
@@ -20,7 +19,8 @@ def check_memories(graph: Graph, steps: Sequence[Step]) -> None:
     Parameters
     ----------
     graph : Graph
-        After :func:`edgemem.ir.passes.residual`, so that a fixed matrix on a state is ``A - I``.
+        After :func:`edgemem.ir.passes.residual`, so that the fixed matrices on a state add up to
+        ``A - I``.
     steps : sequence of Step
 
     Raises
@@ -28,23 +28,35 @@ def check_memories(graph: Graph, steps: Sequence[Step]) -> None:
     ToleranceError
         If the largest eigenvalue of a rounded ``A`` has a magnitude of 1 or more.
     """
-    for step in steps:
-        state = step.inputs[0]
-        if not step.fixed or step.weight is None or state not in graph.states:
+    for state, shape in graph.states.items():
+        weights = _weights(steps, state, shape[-1])
+        if not weights:
             continue
-        size = graph.states[state][-1]
-        if len(step.weight) != size:
-            continue
-        form = per_row(step.weight)
-        rounded = _radius(form.dequantize(form.quantize(step.weight))[:, :size])
-        if rounded >= 1.0 > _radius(step.weight[:, :size]):
+        exact = radius(_carried(weights))
+        grown = radius(_carried([rounded(weight) for weight in weights]))
+        if grown >= 1.0 > exact:
+            parts = "8-bit weights" if len(weights) == 1 else "weights of two 8-bit halves"
             raise ToleranceError(
-                f"state {state!r}: with 8-bit weights its memory of order {size} grows by a factor "
-                f"of {rounded:.6f} a step; train it with a lower order or a shorter theta, or "
+                f"state {state!r}: with {parts} its memory of order {shape[-1]} grows by a factor "
+                f"of {grown:.6f} a step; train it with a lower order or a shorter theta, or "
                 "convert it to floats (--quantize none)"
             )
 
 
-def _radius(change: Array) -> float:
-    """Spectral radius of ``I + change``."""
-    return float(np.abs(np.linalg.eigvals(np.eye(len(change)) + change)).max())
+def _weights(steps: Sequence[Step], state: str, order: int) -> list[Array]:
+    """The fixed matrices that carry ``state`` on, with what else is in their rows."""
+    return [
+        step.weight
+        for step in steps
+        if step.fixed
+        and step.weight is not None
+        and step.inputs[0] == state
+        and len(step.weight) == order
+    ]
+
+
+def _carried(weights: Sequence[Array]) -> Array:
+    """``A = I + sum (A - I)``."""
+    order = len(weights[0])
+    parts = [np.eye(order), *(weight[:, :order] for weight in weights)]
+    return np.asarray(np.sum(parts, axis=0))
