@@ -1,7 +1,7 @@
 """The table behind sigmoid and tanh in 16 bits, and how an argument is brought to its steps.
 
-TFLite's kernels carry this table; entry k is 65536 / (1 + exp(-k / 24)), most entries rounded
-to the nearest and some up by one. Tests hold it against the function and against the kernels.
+TFLite's kernels carry this table; entry k is 65536 / (1 + exp(-k / 24)), rounded
+to within 1.2. Tests hold it against the function and against the kernels.
 """
 
 from __future__ import annotations
