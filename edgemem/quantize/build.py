@@ -16,6 +16,7 @@ from edgemem.quantize import multipliers
 from edgemem.quantize.calibration import Observed, observe
 from edgemem.quantize.curves import argument_multiplier
 from edgemem.quantize.formats import Format, affine, per_row, symmetric
+from edgemem.quantize.forms import choose_basis, with_halves
 from edgemem.quantize.plan import Plan, plan
 from edgemem.quantize.program import Integers, Operation, Program, Shape, Tensor
 from edgemem.quantize.scheme import Scheme
@@ -70,9 +71,10 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
     UnsupportedOpError
         If the graph has an op that has no integer form here.
     """
-    graph = prepared(graph)
+    graph = choose_basis(prepared(graph))
     if scheme.plan is None:
         graph = balance(graph, {n: o.peaks for n, o in observe(graph, calibration).items()})
+    graph = with_halves(graph)
     listed = steps(graph)
     check_memories(graph, listed)
     formats = scheme.plan or plan(
@@ -90,7 +92,7 @@ def _joint_peaks(listed: Sequence[Step]) -> dict[tuple[tuple[str, ...], int], Ar
     """Largest weight of each row over all products of the same input and size, as gates are."""
     peaks: dict[tuple[tuple[str, ...], int], Array] = {}
     for step in listed:
-        if step.weight is not None:
+        if step.weight is not None and not step.fixed:
             rows = np.abs(step.weight).max(axis=1)
             key = (step.inputs, len(rows))
             peaks[key] = np.maximum(peaks.get(key, rows), rows)
@@ -270,7 +272,7 @@ class _Builder:
         floor = np.abs(bias) / (float(x.scale) * BIAS_LIMIT)
         if x.bits == 16:
             floor = np.maximum(floor, np.abs(matrix).sum(axis=1) * (-x.lowest / BIAS_LIMIT))
-        if bits == 8 and self._scheme.plan is None:
+        if bits == 8 and self._scheme.plan is None and not step.fixed:
             # one list of scales for all gates is written once: 7 kB of 216 in a LEM of
             # 185,000 weights
             floor = np.maximum(floor, self._peaks[step.inputs, len(matrix)] / 127.0)

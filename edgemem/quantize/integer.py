@@ -220,7 +220,7 @@ def _interpolated(magnitude: Int, bits: int, saturated: int) -> Int:
     entry = np.minimum(place, 254)
     low, high = SIGMOID_TABLE[entry], SIGMOID_TABLE[entry + 1]
     value = (low << bits) + (magnitude & ((1 << bits) - 1)) * (high - low)
-    return np.where(place >= 255, saturated, value)
+    return np.asarray(np.where(place >= 255, saturated, value), np.int64)
 
 
 def _clamped(x: NDArray[Any], tensor: Tensor) -> Integers:

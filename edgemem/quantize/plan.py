@@ -16,10 +16,11 @@ import numpy as np
 
 from edgemem.errors import ConfigError
 from edgemem.ir import INPUT, Graph
+from edgemem.ir.passes.basis import memories
 from edgemem.ops import Array, FloatOps
 from edgemem.quantize.calibration import Observed
-from edgemem.quantize.formats import Format, affine, affine_power_of_two, per_row, symmetric
-from edgemem.quantize.memory import bounds
+from edgemem.quantize.formats import Format, affine, affine_power_of_two, symmetric
+from edgemem.quantize.memory import bounds, held
 from edgemem.quantize.steps import CURVES, ELEMENTWISE, LAYOUT, SUMS, Step
 
 HEADROOM = 1.25
@@ -132,6 +133,7 @@ class _Planner:
         self._wide = wide
         self._curve_of = {s.inputs[0]: s.op for s in steps if s.op in CURVES}
         self._widened = self._names_widened()
+        self._memory_form = self._memory_formats()
 
     def plan(self) -> Plan:
         home = {INPUT: self._format(INPUT, None)}
@@ -146,6 +148,8 @@ class _Planner:
         return Plan(home, narrow)
 
     def _step_format(self, step: Step, home: Mapping[str, Format]) -> Format:
+        if step.name in self._memory_form:
+            return self._memory_form[step.name]
         if step.op in LAYOUT:
             source = step.inputs[0]
             same = (source in self._wide) == (step.name in self._wide)
@@ -195,29 +199,27 @@ class _Planner:
                 found.add(name)
         return found - self._wide
 
-    def _memory(self, state: str, after: str) -> Step | None:
-        """``A m + B u`` of a linear memory that is held as what it changes."""
-        listed = {step.name: step for step in self._steps}
-        total = listed.get(after)
-        if total is None or total.op != "add" or total.relu or state not in total.inputs:
-            return None
-        others = [listed[name] for name in total.inputs if name in listed]
-        joins = [step for step in others if step.op == "join" and step.inputs[0] == state]
-        return joins[0] if joins else None
+    def _memory_formats(self) -> dict[str, Format]:
+        """Formats of linear memories, and of what is added to them: the same in each.
 
-    def _memory_scale(self, memory: Step) -> float:
-        """No input within the format of ``u`` can make the memory overflow."""
-        matrix = np.asarray(memory.weight)
-        form = per_row(matrix)
-        rounded = form.dequantize(form.quantize(matrix))
-        order = len(matrix)
-        drive = self._format_of_drive(memory.inputs[1])
-        reach = float(drive.scale) * max(drive.highest, -drive.lowest)
-        A = np.eye(order) + rounded[:, :order]
-        memory_form = bounds(A, rounded[:, order:], reach).state_format()
-        # u stands beside m in one vector, in the same format
-        drive_form = symmetric(reach, 16, power_of_two=True)
-        return max(float(memory_form.scale), float(drive_form.scale))
+        No input within the format of ``u`` can make one overflow.
+        """
+        found: dict[str, Format] = {}
+        for memory in memories(self._graph):
+            drive = self._format_of_drive(memory.input)
+            reach = float(drive.scale) * max(drive.highest, -drive.lowest)
+            change = held(self._graph, memory)
+            order = len(change)
+            A, B = np.eye(order) + change[:, :order], change[:, order:]
+            form = bounds(A, B, reach).state_format(len(memory.own))
+            names = {memory.state, memory.after}
+            for step in self._steps:
+                if step.op == "join" and step.inputs[0] == memory.state:
+                    names.add(step.name)
+                elif step.op == "add" and names.issuperset(step.inputs):
+                    names.add(step.name)
+            found.update(dict.fromkeys(names, form))
+        return found
 
     def _format_of_drive(self, name: str) -> Format:
         listed = {step.name: step for step in self._steps}
@@ -227,9 +229,8 @@ class _Planner:
 
     def _state_scale(self, state: str, after: str) -> float:
         """Covers the state and what is added to it, so that adding is a shift."""
-        memory = self._memory(state, after)
-        if memory is not None:
-            return self._memory_scale(memory)
+        if state in self._memory_form:
+            return float(self._memory_form[state].scale)
         names = {state, after}
         for step in self._steps:
             if step.name == after and step.op in SUMS:

@@ -27,6 +27,8 @@ CELLS: dict[str, Cell] = {
     "lmu-all": LMU(N_IN, 12, 6, 20.0, 2, True, True, True, True, True, "sigmoid"),
     "lmu-linear": LMU(N_IN, 12, 6, 20.0, 2, input_to_hidden=True, activation="linear"),
     "lmu-recurrent-relu": LMU(N_IN, 12, 6, 9.0, 2, hidden_to_hidden=True, activation="relu"),
+    # in its real Schur form, its weights in two halves
+    "lmu-long": LMU(N_IN, 12, 48, 400.0, activation="relu"),
     "lem": LEM(N_IN, 12),
     "lem-slow": LEM(N_IN, 12, dt=0.2),
     "lstm": LSTM(N_IN, 12),

@@ -18,6 +18,7 @@ GOLDEN = Golden(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1, 5), np.float32)
 
 class Net:
     name = "net"
+    scheme = None
     labels = ("a", "b", "c", "d", "e")
 
     def graph(self):  # type: ignore[no-untyped-def]
