@@ -48,14 +48,12 @@ def choose_basis(graph: Graph, tolerance: float = TOLERANCE) -> Graph:
 
 
 def schur_basis(A: Array, B: Array) -> Array:
-    """The basis of a Legendre memory's real Schur form, in units that inputs within 1 fill."""
+    """The basis of a Legendre memory's real Schur form, in units in which inputs within 1 need just 1."""
     orthonormal = orthonormal_legendre(len(A))
     T = orthonormal @ real_schur(np.linalg.solve(orthonormal, A @ orthonormal))
     limits = bounds(np.linalg.solve(T, A @ T), np.linalg.solve(T, B), 1.0)
-    # |m_i| + rounding < 2^15 steps of 2^-15
-    reach = 1.0 - 2.0 * limits.rounding / 2.0**15
-    gain = float(np.max(limits.state / np.maximum(reach, 0.5)))
-    return np.asarray(T * gain)
+    # rounding changes a little with the units of B
+    return np.asarray(T * limits.magnitude(2) * 1.01)
 
 
 def rounding_error(change: Array, halves: int = 1) -> float:

@@ -65,7 +65,12 @@ class MemoryBounds:
         ToleranceError
             If rounding alone could overflow 16 bits.
         """
+        return symmetric(max(self.magnitude(roundings), self.u_max), 16, power_of_two=True)
+
+    def magnitude(self, roundings: int = 1) -> float:
+        """What 16 bits must cover for state and change, drift by rounding included."""
         drift = roundings * self.rounding
+        # the change is the difference of two states, each of which may have drifted
         reach = (1 << 15) - 1 - 2.0 * drift
         if not np.all(reach > 0):
             raise ToleranceError(
@@ -73,10 +78,8 @@ class MemoryBounds:
                 "add up to more than 16 bits hold; train it with a shorter theta, or convert it "
                 "to floats (--quantize none)"
             )
-        # the change is the difference of two states, each of which may have drifted
         steps = np.maximum(self.state / (reach + drift), self.change / reach)
-        magnitude = max(float(steps.max()) * 2.0**15, self.u_max)
-        return symmetric(magnitude, 16, power_of_two=True)
+        return float(steps.max()) * 2.0**15
 
 
 def bounds(A: Array, B: Array, u_max: float) -> MemoryBounds:

@@ -16,6 +16,10 @@ from edgemem.ir.passes.sums import Flattener, Sum
 from edgemem.ops import Array
 
 
+DUST = 1e-13
+"""Share of the largest element of a matrix below which another one is zero."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """A state that fixed matrices alone carry on.
@@ -85,7 +89,7 @@ def rebased(graph: Graph, memory: Memory, T: Array) -> Graph:
     params = dict(graph.params)
     for name in memory.own:
         # T^-1 (A - I) T = T^-1 A T - I
-        params[name] = np.linalg.solve(T, params[name] @ T)
+        params[name] = _without_dust(np.linalg.solve(T, params[name] @ T))
     for name in memory.written:
         params[name] = np.linalg.solve(T, params[name])
     order = len(T)
@@ -113,6 +117,11 @@ def real_schur(A: Array) -> Array:
     from scipy.linalg import schur
 
     return np.asarray(schur(A, output="real")[1], np.float64)
+
+
+def _without_dust(matrix: Array) -> Array:
+    """``matrix`` with zeros where rounding errors of its computation stand for them."""
+    return np.where(np.abs(matrix) < DUST * np.abs(matrix).max(), 0.0, matrix)
 
 
 def _memory(graph: Graph, state: str, after: str, total: Sum) -> Memory | None:
