@@ -302,10 +302,10 @@ def _fraction_bits(low: float, high: float) -> int:
 
 
 def _affine(config: FrontEnd, bits: int) -> tuple[int, int, int]:
-    """Multiplier of 31 bits, offset and right shift from octaves to features."""
+    """Multiplier of 30 bits, offset and right shift from octaves to features."""
     # feature 2^bits = (gain 10 log10(2) L / 2^16 + offset) 2^bits
     factor = config.gain * _DECIBEL * 2.0 ** (bits - fft.LOG_BITS)
-    shift = min(31 - math.frexp(factor)[1], 62)
+    shift = min(30 - math.frexp(factor)[1], 62)
     offset = math.inf if shift < 1 else config.offset * 2.0 ** (bits + shift)
     if abs(offset) >= 2.0**62:
         raise ConfigError(

@@ -1,0 +1,118 @@
+"""The integer front end as C99."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgemem.frontend import fft
+from edgemem.frontend.integer import WINDOW_BITS, Int, IntegerFrontEnd
+
+from .parts import CPart, render, rows
+
+
+def frontend_c(form: IntegerFrontEnd, prefix: str) -> CPart:
+    """C that computes the bits of :meth:`IntegerFrontEnd.stream`.
+
+    One push takes the samples of one feature vector, ``stack * hop_length``.
+
+    Parameters
+    ----------
+    form : IntegerFrontEnd
+    prefix : str
+        A lower-case C identifier.
+    """
+    config = form.config
+    push = config.stack * config.hop_length
+    # the last frame of a vector ends inside its last push
+    waited = -(-(config.frame_length - config.hop_length) // push)
+    sizes = {
+        "push": push,
+        "kept": (waited + 1) * push,
+        "delay": waited,
+        "n_fft": config.n_fft,
+        "rate": config.sample_rate,
+        "n_features": config.n_features,
+        "fraction_bits": form.fraction_bits,
+        "summary": _summary(form),
+        "prefix": prefix,
+        "PREFIX": prefix.upper(),
+    }
+    tables, flash = _tables(form)
+    describe = "logmel.c.in"
+    values: dict[str, object] = {}
+    if form.dct is not None:
+        describe = "mfcc.c.in"
+        values = {"n_dct": form.dct.size, "dct": rows(form.dct.ravel())}
+        flash += 4 * form.dct.size
+    source = render(
+        "frontend.c.in",
+        **sizes,
+        **tables,
+        **_constants(form),
+        describe=render(describe, **values),
+    )
+    ram = 4 * config.n_fft + 2 * (waited + 1) * push + 4
+    return CPart(render("frontend.h.in", **sizes), source, -(-ram // 4) * 4, flash)
+
+
+def _summary(form: IntegerFrontEnd) -> str:
+    config = form.config
+    kind = "MFCC" if config.kind == "mfcc" else "log-mel"
+    return (
+        f"{config.n_bands} {kind} features of {config.frame_length} samples every "
+        f"{config.hop_length},\n   {config.stack} to a vector"
+    )
+
+
+def _constants(form: IntegerFrontEnd) -> dict[str, object]:
+    config = form.config
+    return {
+        "frame": config.frame_length,
+        "hop": config.hop_length,
+        "stack": config.stack,
+        "n_bins": form.filters.shape[1],
+        "period": form.period,
+        "window_shift": WINDOW_BITS - form.data_bits,
+        "twiddle_bits": fft.TWIDDLE_BITS,
+        "n_mels": config.n_mels,
+        "n_bands": config.n_bands,
+        "reference": form.reference,
+        "multiplier": form.multiplier,
+        "shift": form.shift,
+        "lowest": form.lowest,
+        "highest": form.highest,
+        "floor_high": form.floor >> fft.WORD_BITS,
+        "floor_low": form.floor & ((1 << fft.WORD_BITS) - 1),
+        "offset": form.offset,
+        "weight_bits": form.weight_bits,
+    }
+
+
+def _tables(form: IntegerFrontEnd) -> tuple[dict[str, object], int]:
+    """Tables by name with their lengths, and their bytes."""
+    cosine = fft.quarter_wave(form.config.n_fft)
+    bands, weights = _sparse(form.filters)
+    values = {
+        "window": rows(form.window),
+        "n_window": len(form.window),
+        "cosine": rows(cosine),
+        "n_cosine": len(cosine),
+        "weights": rows(weights),
+        "n_weights": len(weights),
+        "bands": rows(f"{{{first}, {count}}}" for first, count in bands),
+        "log": rows(fft.LOG_TABLE),
+        "n_log": len(fft.LOG_TABLE),
+    }
+    words = len(form.window) + len(cosine) + len(fft.LOG_TABLE) + len(bands)
+    return values, 4 * words + 2 * len(weights)
+
+
+def _sparse(filters: Int) -> tuple[list[tuple[int, int]], list[int]]:
+    """First bin and number of bins of each band, and the weights in a row."""
+    bands, weights = [], []
+    for row in filters:
+        used = np.flatnonzero(row)
+        first, last = int(used[0]), int(used[-1])
+        bands.append((first + 1, last - first + 1))
+        weights.extend(row[first : last + 1].tolist())
+    return bands, weights
