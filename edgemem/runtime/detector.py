@@ -147,6 +147,15 @@ def softmax(logits: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
+def frames_in(seconds: float, frame_period: float) -> int:
+    """Least number of frame periods that last ``seconds``.
+
+    A quotient that is a whole number but for rounding counts as that number: 0.5 s are 25 periods
+    of 0.02 s on every machine.
+    """
+    return math.ceil(round(seconds / frame_period, 6))
+
+
 class Detector:
     """Smoothing, threshold, hysteresis and refractory time over a stream of logits.
 
@@ -177,6 +186,7 @@ class Detector:
         self.labels = tuple(labels)
         self.frame_period = frame_period
         self.lead = lead
+        self._quiet = frames_in(config.refractory, frame_period)
         self._fires = np.array([label not in config.ignore for label in self.labels], bool)
         if not self._fires.any():
             raise ConfigError(f"detector: every label is ignored: {', '.join(self.labels)}")
@@ -189,7 +199,7 @@ class Detector:
         self._sum: Array = np.zeros(n_labels)
         self._count = 0
         self._armed = self._fires.copy()
-        self._ready = -math.inf
+        self._ready = 0
 
     @property
     def posteriors(self) -> Array:
@@ -217,15 +227,15 @@ class Detector:
         self._smooth(logits)
         posteriors = self.posteriors
         self._armed |= self._fires & (posteriors < self.config.release)
-        time = self.lead + self._count * self.frame_period
         if self._count < self.config.window:  # a mean of few logits is sure of anything
             return None
         best = int(posteriors.argmax())
         score = float(posteriors[best])
-        if score < self.config.threshold or not self._armed[best] or time < self._ready:
+        if score < self.config.threshold or not self._armed[best] or self._count < self._ready:
             return None
         self._armed[best] = False
-        self._ready = time + self.config.refractory
+        self._ready = self._count + self._quiet
+        time = self.lead + self._count * self.frame_period
         return Event(time, self.labels[best], score)
 
     def _smooth(self, logits: npt.NDArray[np.floating[Any]]) -> None:
