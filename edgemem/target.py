@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from edgemem.artefact import Artefact
     from edgemem.ir import Graph
+    from edgemem.ir.values import Values
     from edgemem.quantize import Scheme
 
 GROUP = "edgemem.targets"
@@ -57,6 +58,29 @@ class Runner(Protocol):
         -------
         y : (n_out,) float32 array
             Its own memory: the next step leaves it as it is.
+        """
+        ...
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A runner that lets itself be looked into; no runner has to."""
+
+    @property
+    def engine(self) -> str:
+        """What computes the steps, with its version."""
+        ...
+
+    @property
+    def output_scale(self) -> float | None:
+        """Size of one step of the output's integers; None where the output is no integer."""
+        ...
+
+    def tensors(self) -> Mapping[str, Values]:
+        """Tensors of the last step by the names of the program or graph, in order of computation.
+
+        As many as can be had. States and constants are left out: what holds a state after the
+        step is there as the result that it is.
         """
         ...
 

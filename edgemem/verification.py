@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any
@@ -12,20 +13,33 @@ from numpy.typing import NDArray
 from edgemem import target
 from edgemem.artefact import Artefact
 from edgemem.errors import ToleranceError
-from edgemem.target import Features, Runner
+from edgemem.target import Features, Inspectable, Runner
+
+INTEGERS = "integers"
+"""The manifest's word for golden outputs that are those of the integer semantics."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How far a file's outputs are here from those where it was converted.
+    """How far a file's outputs are here from its golden ones.
 
     Parameters
     ----------
     target : str
+    engine : str
+        What computed the steps here, with its version.
+    processor : str
+        Its machine, as ``uname -m`` calls it.
     distance : float
         RMS difference from the golden outputs over their RMS.
     allowed : float
         The greatest distance that the file allows.
+    equal : float
+        Share of steps whose outputs are all the same numbers.
+    decisions : float
+        Share of steps whose greatest output is the same one.
+    last_places : float or None
+        Greatest difference in steps of the output's integers; None where it has none.
     clips, steps : int
         Number of golden clips, and of steps in all of them.
     step_microseconds : float
@@ -33,8 +47,13 @@ class Verification:
     """
 
     target: str
+    engine: str
+    processor: str
     distance: float
     allowed: float
+    equal: float
+    decisions: float
+    last_places: float | None
     clips: int
     steps: int
     step_microseconds: float
@@ -50,26 +69,63 @@ def verify(opened: Artefact, reference_kernels: bool = False) -> Verification:
     Raises
     ------
     ToleranceError
-        If the outputs are further from the golden ones than the file allows.
+        If the outputs are further from the golden ones than the file allows; with integers that
+        are the same everywhere (a target that says so, or any with reference kernels), if one
+        differs at all.
     """
     golden = opened.golden
-    y, step_time = replay(target.load(opened, reference_kernels), golden.x)
+    runner = target.load(opened, reference_kernels)
+    y, step_time = replay(runner, golden.x)
+    scale = runner.output_scale if isinstance(runner, Inspectable) else None
     found = Verification(
         target=opened.target,
+        engine=engine_of(runner),
+        processor=platform.machine(),
         distance=distance(y, golden.y),
         allowed=float(opened.manifest.get("tolerance", {}).get("replay", 0.0)),
+        equal=equal_steps(y, golden.y),
+        decisions=float(np.mean(y.argmax(axis=-1) == golden.y.argmax(axis=-1))),
+        last_places=None if scale is None else last_places(y, golden.y, scale),
         clips=len(golden.x),
         steps=int(golden.x.shape[0] * golden.x.shape[1]),
         step_microseconds=step_time,
     )
+    exact = reference_kernels and opened.manifest.get("golden") == INTEGERS
+    _check(found, opened.origin, exact or found.allowed == 0.0)
+    return found
+
+
+def _check(found: Verification, origin: str, exact: bool) -> None:
     # also true of NaN
     if not found.distance <= found.allowed:
         raise ToleranceError(
-            f"{opened.origin}: the golden vectors come back with a distance of "
-            f"{found.distance:.2g}, allowed is {found.allowed:.2g}; this interpreter computes "
-            "otherwise than the one where the file was made: try another version of it"
+            f"{origin}: the golden vectors come back with a distance of "
+            f"{found.distance:.2g}, allowed is {found.allowed:.2g}; {found.engine} computes "
+            "otherwise than what made the file: try another version of it"
         )
-    return found
+    if exact and found.equal < 1.0:
+        raise ToleranceError(
+            f"{origin}: only {found.equal:.2%} of the steps come back as the golden vectors have "
+            f"them, and integers must be the same everywhere; {found.engine} on "
+            f"{found.processor} computes others: try another version of it"
+        )
+
+
+def engine_of(runner: Runner) -> str:
+    """What computes the steps of ``runner``, as far as it says so."""
+    return runner.engine if isinstance(runner, Inspectable) else type(runner).__name__
+
+
+def equal_steps(y: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Share of steps, (..., n_out), whose outputs are all the same numbers."""
+    return float(np.mean(np.all(y == expected, axis=-1)))
+
+
+def last_places(y: NDArray[Any], expected: NDArray[Any], scale: float) -> float:
+    """Greatest difference in steps of ``scale``, of which both are whole numbers."""
+    difference = np.abs(np.asarray(y, np.float64) - expected)
+    # float32 holds the products of scale and integer, rounded
+    return float(np.rint(difference.max(initial=0.0) / scale))
 
 
 def distance(y: NDArray[Any], expected: NDArray[Any]) -> float:

@@ -18,8 +18,11 @@ import click
 def command(file: str, reference_kernels: bool, as_json: bool) -> None:
     """Replay the golden vectors of a converted file on this machine.
 
-    FILE is a converted network or the name of a pretrained one. Exit status 0 means that it
-    computes here what it computed where it was made.
+    FILE is a converted network or the name of a pretrained one. Its golden vectors are inputs and
+    the outputs that belong to them; those of an integer target are the outputs of the integer
+    semantics. Exit status 0 means that the outputs here are as near to them as the file asks;
+    integers that are the same everywhere (targets fixed and c, any with --reference-kernels) must
+    not differ at all.
     """
     from edgemem import artefact, pretrained
     from edgemem.verification import verify
@@ -33,3 +36,9 @@ def command(file: str, reference_kernels: bool, as_json: bool) -> None:
         f"{path}: {found.steps} steps of {found.clips} clips agree; distance {found.distance:.2g} "
         f"(allowed {found.allowed:.2g}), {found.step_microseconds:.1f} us a step"
     )
+    places = "" if found.last_places is None else f", at most {found.last_places:g} last places off"
+    click.echo(
+        f"{found.equal:.2%} of the steps equal{places}; "
+        f"the same decision in {found.decisions:.2%} of them"
+    )
+    click.echo(f"computed by {found.engine}, on {found.processor}")

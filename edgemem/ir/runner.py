@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ShapeError
-from edgemem.ir.graph import Graph
-from edgemem.ops import FloatOps
+from edgemem.ir.graph import INPUT, Graph
+from edgemem.ir.values import Values
+from edgemem.ops import Array, FloatOps
 
 
 class GraphRunner:
@@ -16,18 +17,27 @@ class GraphRunner:
     Parameters
     ----------
     graph : Graph
+
+    Attributes
+    ----------
+    graph : Graph
+    engine, output_scale
+        See :class:`edgemem.target.Inspectable`.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.n_in = graph.n_in
         self.n_out = graph.n_out
+        self.engine = f"numpy {np.__version__}, float64"
+        self.output_scale = None
         self._ops = FloatOps()
         self.reset()
 
     def reset(self) -> None:
         """Set every state to zero."""
         self._states = self.graph.zero_state()
+        self._values: dict[str, Array] = {}
 
     def step(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Output of one time step.
@@ -46,7 +56,16 @@ class GraphRunner:
             If ``x`` has another shape.
         """
         if x.shape != (self.n_in,):
-            raise ShapeError(f"input of shape {x.shape}; the graph takes ({self.n_in},)")
-        value = np.asarray(x, np.float64)
-        self._states, y = self.graph.evaluate(self._ops, self.graph.params, self._states, value)
-        return y.astype(np.float32)
+            raise ShapeError(f"step: got an input of shape {x.shape}, expected ({self.n_in},)")
+        graph = self.graph
+        values = graph.run(self._ops, graph.params, self._states, np.asarray(x, np.float64))
+        self._states = {state: values[name] for state, name in graph.next_states.items()}
+        self._values = values
+        return values[graph.output].astype(np.float32)
+
+    def tensors(self) -> dict[str, Values]:
+        """Input and nodes of the last step (:class:`edgemem.target.Inspectable`)."""
+        if not self._values:
+            return {}
+        nodes = {node.name: Values(self._values[node.name], node.op) for node in self.graph.nodes}
+        return {INPUT: Values(self._values[INPUT]), **nodes}

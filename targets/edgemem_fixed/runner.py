@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgemem.errors import ArtefactError, ConfigError, GraphError, ShapeError
+from edgemem.ir.values import Values
 from edgemem.quantize.integer import IntegerOps
 from edgemem.quantize.program import Integers, Program
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FixedRunner:
-    """See :class:`edgemem.target.Runner`.
+    """See :class:`edgemem.target.Runner` and :class:`edgemem.target.Inspectable`.
 
     Parameters
     ----------
@@ -39,10 +42,13 @@ class FixedRunner:
             ) from error
         self._ops = IntegerOps(self.program)
         self.n_in, self.n_out = self.program.n_in, self.program.n_out
+        self.engine = f"numpy {np.__version__}, integers"
+        self.output_scale = float(self.program.tensors[self.program.output].form.scale)
         self.reset()
 
     def reset(self) -> None:
         self._states = self.program.zero_state()
+        self._values: dict[str, Integers] = {}
 
     def step(self, x: Features) -> Features:
         if x.shape != (self.n_in,):
@@ -60,5 +66,19 @@ class FixedRunner:
         -------
         (n_out,) integer array
         """
-        self._states, values = self._ops.step(self._states, x)
-        return values[self.program.output]
+        self._states, self._values = self._ops.step(self._states, x)
+        return self._values[self.program.output]
+
+    def tensors(self) -> dict[str, Values]:
+        """Input and result of every operation of the last step."""
+        if not self._values:
+            return {}
+        kinds = {op.output: op.kind for op in self.program.operations}
+        return {
+            name: self._tensor(name, kind)
+            for name, kind in {self.program.input: "", **kinds}.items()
+        }
+
+    def _tensor(self, name: str, kind: str) -> Values:
+        form = self.program.tensors[name].form
+        return Values(self._values[name], kind, float(form.scale), form.zero_point)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import importlib
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +25,18 @@ MODULES = (
     "tensorflow.lite.python.interpreter",
 )
 """In the order in which they are tried; TensorFlow's comes first where TensorFlow is loaded."""
+
+DELEGATED = "DELEGATE"
+"""Name of an operator that stands for those that a delegate took."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of the file: its name and the numbers of its tensors."""
+
+    name: str
+    inputs: tuple[int, ...]
+    output: int
 
 
 def find_module() -> ModuleType:
@@ -54,13 +69,15 @@ def open_interpreter(
     origin : str
         Where it came from, for messages.
     reference_kernels : bool
-        Whether to run TFLite's plain kernels instead of the fast ones.
+        Whether to run TFLite's plain kernels instead of the fast ones. They are for looking at:
+        every tensor then keeps its value after a step.
     """
     module = find_module()
     kinds: Any = getattr(module, "OpResolverType", None)
     settings: dict[str, Any] = {"model_content": payload, "num_threads": 1}
     if reference_kernels:
         settings["experimental_op_resolver_type"] = kinds.BUILTIN_REF
+        settings["experimental_preserve_all_tensors"] = True
     elif module.__name__.startswith("tflite_runtime"):
         settings["experimental_delegates"] = xnnpack.int8_delegates()
     try:
@@ -85,6 +102,26 @@ def signature(
     inputs = {name: int(d["index"]) for name, d in runner.get_input_details().items()}
     outputs = {name: int(d["index"]) for name, d in runner.get_output_details().items()}
     return inputs, outputs
+
+
+def operators(interpreter: Any) -> Iterator[Operator]:
+    """The operators of the file in its order, those that a delegate took among them."""
+    for op in interpreter._get_ops_details():
+        if op["op_name"] != DELEGATED:
+            yield Operator(str(op["op_name"]), tuple(map(int, op["inputs"])), int(op["outputs"][0]))
+
+
+def engine(interpreter: Any, reference_kernels: bool) -> str:
+    """Name and version of an interpreter, and which kernels it runs."""
+    package = type(interpreter).__module__.partition(".")[0].replace("_", "-")
+    try:
+        name = f"{package} {version(package)}"
+    except PackageNotFoundError:
+        name = package
+    if reference_kernels:
+        return f"{name}, reference kernels"
+    names = {op["op_name"] for op in interpreter._get_ops_details()}
+    return f"{name}, XNNPACK" if DELEGATED in names else name
 
 
 def memory(interpreter: Any, tensor: int) -> NDArray[Any]:

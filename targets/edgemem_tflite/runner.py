@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgemem.errors import ArtefactError, ShapeError
+from edgemem.ir.values import Values
 
-from .interpreter import memory, open_interpreter, signature
+from .interpreter import engine, memory, open_interpreter, operators, signature
 from .names import INPUT, NEXT, OUTPUT
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TFLiteRunner:
-    """See :class:`edgemem.target.Runner`.
+    """See :class:`edgemem.target.Runner` and :class:`edgemem.target.Inspectable`.
 
     Tensors are found by their names in the signature, never by position. A state comes back in
     the format in which it went in, so that carrying it over copies bytes.
@@ -48,6 +49,9 @@ class TFLiteRunner:
             )
         self._states = states
         self._invoke = self.interpreter.invoke
+        self.engine = engine(self.interpreter, reference_kernels)
+        # with fast kernels inner tensors do not exist, or share their memory with others
+        self._shown = self._named(None if reference_kernels else set(self._outputs.values()))
         self._invoke()  # kernels settle where their memory is
         self.reset()
 
@@ -78,3 +82,33 @@ class TFLiteRunner:
         for before, after in self._carry:
             np.copyto(before, after)
         return self._y.copy()
+
+    @property
+    def output_scale(self) -> float | None:
+        """See :class:`edgemem.target.Inspectable`."""
+        makers = {op.output: op for op in operators(self.interpreter)}
+        tensor = self._outputs[OUTPUT]
+        # the output is float32, perhaps made of integers
+        while tensor in makers and makers[tensor].name in ("DEQUANTIZE", "RESHAPE"):
+            tensor = makers[tensor].inputs[0]
+        details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
+        return float(details[tensor]["quantization"][0]) or None
+
+    def tensors(self) -> dict[str, Values]:
+        """Tensors of the last step that have names: all with reference kernels, else the states."""
+        get = self.interpreter.get_tensor
+        return {
+            name: Values(get(tensor), op, scale or None, zero_point)
+            for name, (tensor, op, scale, zero_point) in self._shown.items()
+        }
+
+    def _named(self, only: set[int] | None) -> dict[str, tuple[int, str, float, int]]:
+        """Number, operator, scale and zero point of the tensors that can be looked at."""
+        details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
+        found = {}
+        for op in operators(self.interpreter):
+            name = details[op.output]["name"]
+            if name not in ("", OUTPUT) and (only is None or op.output in only):
+                scale, zero_point = details[op.output]["quantization"]
+                found[name] = (op.output, op.name, float(scale), int(zero_point))
+        return found
