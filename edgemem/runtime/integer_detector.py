@@ -28,6 +28,9 @@ RECIPROCAL_BITS = 55
 
 _SEGMENT_BITS = 6
 
+REST_BITS = OCTAVE_BITS - _SEGMENT_BITS
+"""Bits of an exponent below those that choose an entry of the table."""
+
 POWER_TABLE: Int = np.rint(
     2.0**POWER_BITS * 2.0 ** -(np.arange((1 << _SEGMENT_BITS) + 1) / (1 << _SEGMENT_BITS))
 ).astype(np.int64)
@@ -103,7 +106,7 @@ class IntegerRule:
             shift=shift,
             threshold=round(config.threshold * 2**POSTERIOR_BITS),
             release=round(config.release * 2**POSTERIOR_BITS),
-            quiet=frames_in(config.refractory, frame_period),
+            quiet=min(frames_in(config.refractory, frame_period), (1 << 31) - 1),
         )
 
     def posteriors(self, sums: Int, count: int) -> Int:
@@ -241,12 +244,11 @@ def power_of_half(octaves: Int) -> Int:
     octaves : int64 array
         t, 0 or more, in steps of 2^-20.
     """
-    bits = OCTAVE_BITS - _SEGMENT_BITS
     whole = octaves >> OCTAVE_BITS
-    segment = (octaves >> bits) & ((1 << _SEGMENT_BITS) - 1)
-    rest = octaves & ((1 << bits) - 1)
+    segment = (octaves >> REST_BITS) & ((1 << _SEGMENT_BITS) - 1)
+    rest = octaves & ((1 << REST_BITS) - 1)
     start = POWER_TABLE[segment]
-    value = start - (((start - POWER_TABLE[segment + 1]) * rest + _half(bits)) >> bits)
+    value = start - (((start - POWER_TABLE[segment + 1]) * rest + _half(REST_BITS)) >> REST_BITS)
     # 2^(POWER_BITS + 1) and more: nothing is left, nor is a shift of 64 bits defined
     drop = np.minimum(whole, POWER_BITS + 2)
     return np.asarray((2 * value + (np.int64(1) << drop)) >> (drop + 1), np.int64)

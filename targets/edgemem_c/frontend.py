@@ -10,6 +10,14 @@ from edgemem.frontend.integer import WINDOW_BITS, Int, IntegerFrontEnd
 from .parts import CPart, render, rows
 
 
+_UPPER = """\
+        if (FRONTEND_M - k <= FRONTEND_BINS) {
+            frontend_store_power(high, sum_re - turned_re, sum_im - turned_im);
+        }
+"""
+"""Only where a band reaches above a quarter of the sample rate."""
+
+
 def frontend_c(form: IntegerFrontEnd, prefix: str) -> CPart:
     """C that computes the bits of :meth:`IntegerFrontEnd.stream`.
 
@@ -66,7 +74,10 @@ def _summary(form: IntegerFrontEnd) -> str:
 
 def _constants(form: IntegerFrontEnd) -> dict[str, object]:
     config = form.config
+    upper = form.filters.shape[1] > config.n_fft // 4
     return {
+        "upper": _UPPER if upper else "",
+        "constant": "" if upper else "const ",
         "frame": config.frame_length,
         "hop": config.hop_length,
         "stack": config.stack,
