@@ -13,7 +13,7 @@ from edgemem.ir import INPUT, Graph
 from edgemem.ir.passes import balance, fold, residual
 from edgemem.ops import Array
 from edgemem.quantize import multipliers
-from edgemem.quantize.calibration import Observed, observe
+from edgemem.quantize.calibration import check_ranges, observe
 from edgemem.quantize.curves import argument_multiplier
 from edgemem.quantize.formats import Format, affine, per_row, symmetric
 from edgemem.quantize.forms import choose_basis, with_halves
@@ -77,9 +77,11 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
     graph = with_halves(graph)
     listed = steps(graph)
     check_memories(graph, listed)
-    formats = scheme.plan or plan(
-        graph, listed, observe(graph, calibration), scheme.activations
-    )
+    formats = scheme.plan
+    if formats is None:
+        observed = observe(graph, calibration)
+        check_ranges(graph, observed)
+        formats = plan(graph, listed, observed, scheme.activations)
     return Built(_Builder(graph, listed, formats, scheme).program(), graph, listed, formats)
 
 

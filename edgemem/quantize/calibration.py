@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ConfigError
+from edgemem.errors import ConfigError, ModelError
 from edgemem.ir import INPUT, Graph
 from edgemem.ops import Array, FloatOps
 
@@ -56,13 +56,13 @@ def observe(graph: Graph, sequences: NDArray[np.float32]) -> dict[str, Observed]
     Raises
     ------
     ConfigError
-        If there is no sequence, its width is not the graph's, or a value is not finite.
+        If there is no sequence, its width is not the graph's, a value is not finite, or every
+        step is the same.
+    ModelError
+        If an array of the graph is not finite.
     """
-    if sequences.ndim != 3 or not sequences.size or sequences.shape[-1] != graph.n_in:
-        raise ConfigError(
-            f"calibration: got sequences of shape {sequences.shape}, "
-            f"expected (n, t, {graph.n_in}) with n and t of 1 or more"
-        )
+    check_finite(graph)
+    _check_sequences(graph, sequences)
     names = [INPUT, *graph.states, *(node.name for node in graph.nodes)]
     records = {name: _Record() for name in names}
     rng = np.random.default_rng(0)
@@ -79,6 +79,59 @@ def observe(graph: Graph, sequences: NDArray[np.float32]) -> dict[str, Observed]
         # every sequence goes on from the state that another one left
         states = {s: np.roll(value, 1, axis=0) for s, value in states.items()}
     return _finish(records)
+
+
+def check_finite(graph: Graph) -> None:
+    """Refuse a graph over NaN or infinity.
+
+    Raises
+    ------
+    ModelError
+        If there is such an array.
+    """
+    wild = [name for name, array in graph.params.items() if not np.isfinite(array).all()]
+    if wild:
+        raise ModelError(f"the array {wild[0]!r} holds NaN or infinity; train it again")
+
+
+def _check_sequences(graph: Graph, sequences: NDArray[np.float32]) -> None:
+    if sequences.ndim != 3 or not sequences.size or sequences.shape[-1] != graph.n_in:
+        raise ConfigError(
+            f"calibration: got sequences of shape {sequences.shape}, "
+            f"expected (n, t, {graph.n_in}) with n and t of 1 or more"
+        )
+    if not np.isfinite(sequences).all():
+        raise ConfigError("calibration: the sequences hold NaN or infinity; make them anew")
+    if np.array_equal(sequences.min(axis=(0, 1)), sequences.max(axis=(0, 1))):
+        raise ConfigError(
+            f"calibration: every step of {len(sequences)} sequences is the same, as in silence, so "
+            "that no range can be measured; calibrate on recordings in which something is heard"
+        )
+
+
+def check_ranges(graph: Graph, observed: Mapping[str, Observed]) -> None:
+    """Refuse zeros that only calibration saw; those of a weight that is zero stay zero.
+
+    Raises
+    ------
+    ConfigError
+        If a ReLU never let anything through, or the output never moved.
+    """
+    idle = [
+        node.name
+        for node in graph.nodes
+        if node.op == "relu"
+        and not observed[node.name].magnitude
+        and observed[node.inputs[0]].magnitude
+    ]
+    output = observed[graph.output]
+    if output.low == output.high:
+        idle.append(graph.output)
+    if idle:
+        raise ConfigError(
+            f"calibration: {idle[0]!r} is {observed[idle[0]].low:g} at every step, so that its "
+            "range cannot be measured; calibrate on more recordings, or train the network again"
+        )
 
 
 class _Record:

@@ -20,6 +20,10 @@ CLIPS = 128
 STEPS = 100
 """Greatest length of a sequence."""
 
+SILENCE = 64
+"""Recordings that all swing by no more than this from peak to peak, of 65,536, hold nothing to
+measure ranges on: 60 dB below full scale."""
+
 _ENDINGS = (".wav", ".flac")
 
 
@@ -41,18 +45,21 @@ def sequences(root: Path, frontend: FrontEnd) -> tuple[NDArray[np.float32], tupl
     Raises
     ------
     DataError
-        If there is no recording that can be used.
+        If there is no recording that can be used, or all of them are silent.
     """
     paths = [root] if root.is_file() else sorted(root.rglob("*"))
     paths = [path for path in paths if path.suffix.lower() in _ENDINGS]
     chosen = paths[:: max(1, len(paths) // CLIPS)][:CLIPS]
     stream = frontend.stream()
-    parts, skipped = [], []
+    parts, skipped, swing = [], [], 0
     for path in chosen:
         try:
-            parts.append(stream.push(read_clip(path, frontend.sample_rate)))
+            samples = read_clip(path, frontend.sample_rate)
         except AudioError as error:
             skipped.append(str(error))
+            continue
+        parts.append(stream.push(samples))
+        swing = max(swing, int(samples.max()) - int(samples.min()))
     frames = np.concatenate(parts) if parts else np.zeros((0, frontend.n_features), np.float32)
     if not len(frames):
         raise DataError(
@@ -62,6 +69,11 @@ def sequences(root: Path, frontend: FrontEnd) -> tuple[NDArray[np.float32], tupl
                 if skipped
                 else f"expected wav or FLAC files of {frontend.sample_rate} Hz"
             )
+        )
+    if swing <= SILENCE:
+        raise DataError(
+            f"{root}: its recordings never leave silence: none swings by more than {swing} of "
+            "65,536 steps; calibrate on recordings in which something is heard"
         )
     steps = min(len(frames), STEPS)
     n = len(frames) // steps

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgemem.cells import LMU, Dense
-from edgemem.errors import ConfigError
-from edgemem.ir import trace
-from edgemem.quantize import observe
+from edgemem.cells import GRU, LMU, Dense
+from edgemem.errors import ConfigError, ModelError
+from edgemem.ir import Graph, trace
+from edgemem.quantize import IntegerOps, Scheme, build, observe
 
 
 def test_ranges_are_those_along_the_sequences() -> None:
@@ -52,6 +52,68 @@ def test_refuses_sequences_of_another_shape(shape: tuple[int, ...]) -> None:
 
 
 def test_refuses_a_network_that_diverges() -> None:
-    graph = trace(Dense(1, 1), {"W": np.full((1, 1), np.inf), "b": np.zeros(1)})
-    with pytest.raises(ConfigError, match="infinite or NaN"):
-        observe(graph, np.ones((1, 2, 1), np.float32))
+    graph = trace(Dense(1, 1), {"W": np.full((1, 1), 1e308), "b": np.zeros(1)})
+    with np.errstate(over="ignore"), pytest.raises(ConfigError, match="infinite or NaN"):
+        observe(graph, np.array([[[1.0], [10.0]]], np.float32))
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf])
+def test_refuses_weights_that_are_no_numbers(wild: float) -> None:
+    graph = trace(Dense(2, 1), {"W": np.array([[1.0, wild]]), "b": np.zeros(1)})
+    with pytest.raises(ModelError, match="'W' holds NaN or infinity"):
+        observe(graph, moving())
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf])
+def test_refuses_sequences_that_are_no_numbers(wild: float) -> None:
+    x = moving()
+    x[1, 2, 0] = wild
+    graph = trace(Dense(2, 1), {"W": np.ones((1, 2)), "b": np.zeros(1)})
+    with pytest.raises(ConfigError, match="sequences hold NaN or infinity"):
+        observe(graph, x)
+
+
+def moving(n: int = 3, t: int = 5) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(n, t, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("level", [(0.0, 0.0), (-90.0, -90.0), (3.0, 7.0)])
+def test_refuses_sequences_that_never_leave_silence(level: tuple[float, float]) -> None:
+    graph = trace(Dense(2, 1), {"W": np.ones((1, 2)), "b": np.zeros(1)})
+    silence = np.broadcast_to(np.array(level, np.float32), (3, 5, 2))
+    with pytest.raises(ConfigError, match=r"every step of 3 sequences is the same, as in silence"):
+        observe(graph, silence)
+    # one step that differs is something heard
+    heard = silence.copy()
+    heard[2, 4, 1] += 1.0
+    assert observe(graph, heard)["x"].high == level[1] + 1.0
+
+
+def dense(W: list[list[float]], b: list[float], activation: str) -> Graph:
+    return trace(Dense(2, len(b), activation=activation), {"W": np.array(W), "b": np.array(b)})
+
+
+def test_refuses_a_relu_that_never_lets_anything_through() -> None:
+    graph = dense([[1.0, 1.0]], [-99.0], "relu")
+    with pytest.raises(ConfigError, match="is 0 at every step, so that its range cannot"):
+        build(graph, Scheme(), moving())
+
+
+def test_refuses_an_output_that_never_moves() -> None:
+    graph = dense([[0.0, 0.0]], [3.0], "linear")
+    with pytest.raises(ConfigError, match="is 3 at every step, so that its range cannot"):
+        build(graph, Scheme(), moving())
+
+
+def test_a_range_of_zero_from_weights_of_zero_is_no_silence() -> None:
+    cell = GRU(2, 3)
+    params = cell.init(np.random.default_rng(0))
+    params = {name: 0.0 * a if name.startswith("U_") else a for name, a in params.items()}
+    graph, x = trace(cell, params), moving(8, 20)
+    program = build(graph, Scheme(), x).program
+    ops, states, found = IntegerOps(program), program.zero_state((8,)), []
+    for t in range(20):
+        states, values = ops.step(states, ops.quantize(x[:, t]))
+        found.append(ops.dequantize(values[program.output]))
+    exact, _ = graph.scan(x.astype(float))
+    assert np.abs(np.stack(found, 1) - exact).max() < 0.05 * np.abs(exact).max()
