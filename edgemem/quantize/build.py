@@ -15,7 +15,7 @@ from edgemem.ops import Array
 from edgemem.quantize import multipliers
 from edgemem.quantize.calibration import check_ranges, observe
 from edgemem.quantize.curves import argument_multiplier
-from edgemem.quantize.formats import Format, affine, per_row, symmetric
+from edgemem.quantize.formats import Format, affine, per_row, shift_between, symmetric
 from edgemem.quantize.forms import choose_basis, with_halves
 from edgemem.quantize.plan import Plan, plan
 from edgemem.quantize.program import Integers, Operation, Program, Shape, Tensor
@@ -170,9 +170,9 @@ class _Builder:
             wide = self._values[name, 16]
             before, form = self._form(wide), self._plan.narrow[name]
             kind, attrs = "rescale", multipliers.of_rescale(before, form)
-            if multipliers.is_power_of_two(before) and multipliers.is_power_of_two(form):
-                kind = "narrow"
-                attrs = {"shift": round(np.log2(float(form.scale) / float(before.scale)))}
+            shift = shift_between(before, form)
+            if shift is not None:
+                kind, attrs = "narrow", {"shift": shift}
             shape = self._tensors[wide].shape
             self._values[name, 8] = self._emit(kind, f"{name}:8", shape, form, (wide,), attrs)
         return self._values[name, 8]

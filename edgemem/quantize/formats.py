@@ -5,6 +5,7 @@ The one home of scale choice and rounding.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -18,6 +19,9 @@ Scale = Union[float, Array]
 
 _SMALLEST = 2.0**-40
 """Scales stay normal float32 numbers, also for values that are always zero."""
+
+_NUDGE = 1.0 + 2.0**-20
+"""See :func:`shifted`."""
 
 _EXACT = 1 << 53
 """Integers up to this are exact in float64."""
@@ -92,14 +96,25 @@ def symmetric(magnitude: float, bits: int, power_of_two: bool = False) -> Format
     return Format(bits, float(scale))
 
 
-def affine_power_of_two(low: float, high: float, bits: int = 8) -> Format:
-    """As :func:`affine` with a power of two as scale, the range in the middle of the integers."""
+def shifted(low: float, high: float, bits: int = 8) -> Format:
+    """As :func:`affine` with a scale that a shift leads to, the range in the middle.
+
+    The scale is a power of two and a millionth more. What lies half between two integers is then
+    a little less than that, for whoever divides by the scale or multiplies by its inverse in 32-bit
+    floats: all round it towards zero, also those whose rule for halves is another.
+    """
     low, high = min(low, 0.0), max(high, 0.0)
     levels = float((1 << bits) - 1)
     scale = float(2.0 ** np.ceil(np.log2(max((high - low) / levels, _SMALLEST)) - 1e-9))
     lowest = -(1 << (bits - 1))
     zero_point = int(np.clip(np.rint(-0.5 - (low + high) / (2.0 * scale)), lowest, -lowest - 1))
-    return Format(bits, scale, zero_point)
+    return Format(bits, scale * _NUDGE, zero_point)
+
+
+def shift_between(wide: Format, narrow: Format) -> int | None:
+    """Bits by which integers of ``wide`` are shifted into those of :func:`shifted`, if they are."""
+    mantissa, exponent = math.frexp(float(narrow.scale) / float(wide.scale))
+    return exponent - 1 if mantissa == 0.5 * _NUDGE and exponent >= 1 else None
 
 
 def affine(low: float, high: float, bits: int = 8) -> Format:

@@ -192,7 +192,10 @@ class IntegerOps:
     # formats and shapes
 
     def _narrow(self, op: Operation, x: Integers) -> Int:
-        return self._finished(op, rounding_shift(x.astype(np.int64), op.attrs["shift"]))
+        # x / 2^shift to the nearest integer, halves towards zero: see formats.shifted
+        half = (1 << op.attrs["shift"]) >> 1
+        magnitude = (np.abs(x.astype(np.int64)) + half - (half > 0)) >> op.attrs["shift"]
+        return self._finished(op, np.sign(x) * magnitude)
 
     def _rescale(self, op: Operation, x: Integers) -> Int:
         attrs = op.attrs

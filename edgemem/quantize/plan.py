@@ -19,7 +19,7 @@ from edgemem.ir import INPUT, Graph
 from edgemem.ir.passes.basis import memories
 from edgemem.ops import Array, FloatOps
 from edgemem.quantize.calibration import Observed
-from edgemem.quantize.formats import Format, affine, affine_power_of_two, symmetric
+from edgemem.quantize.formats import Format, affine, shifted, symmetric
 from edgemem.quantize.memory import bounds, held
 from edgemem.quantize.steps import CURVES, ELEMENTWISE, LAYOUT, SUMS, Step
 
@@ -175,7 +175,7 @@ class _Planner:
     def _shifted(self, name: str) -> Format:
         """The 8-bit format of a 16-bit value: a power of two, so that narrowing is a shift."""
         seen = self._observed[name]
-        return affine_power_of_two(seen.low, seen.high)
+        return shifted(seen.low, seen.high)
 
     def _narrow(self, name: str) -> Format:
         seen = self._observed[name]

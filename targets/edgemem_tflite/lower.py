@@ -116,17 +116,13 @@ class _Lowering:
         # a 1x1 convolution: XNNPACK took scales per row for these before it did for
         # FULLY_CONNECTED
         inputs = (self._tensor(op.inputs[0]), *self._weights(op, (1, 1)))
-        return self._draw.op(
-            "CONV_2D", 3, inputs, self._result(op.output), "Conv2DOptions", fields
-        )
+        return self._draw.op("CONV_2D", 3, inputs, self._result(op.output), "Conv2DOptions", fields)
 
     def _wide_product(self, op: Operation) -> int:
         fields = {"FusedActivationFunction": self._activation(op), "KeepNumDims": 1}
         inputs = (self._tensor(op.inputs[0]), *self._weights(op, ()))
         result = self._result(op.output)
-        return self._draw.op(
-            "FULLY_CONNECTED", 7, inputs, result, "FullyConnectedOptions", fields
-        )
+        return self._draw.op("FULLY_CONNECTED", 7, inputs, result, "FullyConnectedOptions", fields)
 
     def _activation(self, op: Operation) -> int:
         return activation(bool(op.attrs.get("relu")))
@@ -179,7 +175,7 @@ class _Lowering:
     def _narrow(self, op: Operation) -> int:
         # by way of floats, which compilers and XNNPACK turn into vector instructions: ten times
         # as fast as TFLite's QUANTIZE from int16, which multiplies value by value in 64 bits.
-        # Exact, because both scales are powers of two
+        # The scales are such that every kernel rounds alike
         wide = self._tensor(op.inputs[0])
         shape = self._draw.shape_of(wide)
         real = self._draw.op("DEQUANTIZE", 3, (wide,), self._draw.tensor("", shape))
@@ -193,9 +189,7 @@ class _Lowering:
 
     def _rescale(self, op: Operation) -> int:
         x = self._tensor(op.inputs[0])
-        return self._draw.op(
-            "QUANTIZE", 2, (x,), self._result(op.output, self._draw.shape_of(x))
-        )
+        return self._draw.op("QUANTIZE", 2, (x,), self._result(op.output, self._draw.shape_of(x)))
 
     def _concat(self, op: Operation) -> int:
         inputs = tuple(self._tensor(name) for name in op.inputs)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edgemem.errors import GraphError
 from edgemem.quantize import Format, IntegerOps, Operation, Program, Tensor, multipliers
 from edgemem.quantize.curves import SIGMOID_TABLE, argument_multiplier
+from edgemem.quantize.formats import shift_between, shifted
 from edgemem.quantize.integer import doubling_high_mul, rescaled, rounding_shift
 
 int32 = st.integers(-(2**31) + 1, 2**31 - 1)
@@ -171,12 +172,36 @@ def test_curves_follow_their_functions(kind: str, scale: float) -> None:
     assert (np.diff(y.astype(int)) >= 0).all()
 
 
-@given(st.lists(st.integers(-32768, 32767), min_size=1), st.integers(0, 15), st.integers(-9, 9))
-def test_narrowing_is_a_shift(values: list[int], shift: int, zero: int) -> None:
+def half_to_zero(x: Fraction) -> int:
+    return -floor(Fraction(1, 2) - x) if x >= 0 else floor(Fraction(1, 2) + x)
+
+
+@given(st.lists(st.integers(-32768, 32767), min_size=1), st.integers(0, 12), st.integers(-9, 9))
+def test_narrowing_is_a_shift_with_halves_towards_zero(
+    values: list[int], shift: int, zero: int
+) -> None:
     wide, narrow = Format(16, 2.0**-12), Format(8, 2.0 ** (shift - 12), zero)
     y = run("narrow", (wide, values), form=narrow, shift=shift)
-    exact = [half_away(Fraction(v, 2**shift)) + zero for v in values]
+    exact = [half_to_zero(Fraction(v, 2**shift)) + zero for v in values]
     assert y.tolist() == [min(max(v, -128), 127) for v in exact]
+
+
+@pytest.mark.parametrize("shift", range(13))
+@pytest.mark.parametrize("by_inverse", [False, True])
+def test_every_rule_for_halves_gives_the_shift(shift: int, by_inverse: bool) -> None:
+    # kernels divide or multiply by the inverse, and round halves away from zero or to even
+    wide = Format(16, 2.0**-12)
+    narrow = shifted(-126.9 * 2.0 ** (shift - 12), 126.9 * 2.0 ** (shift - 12))
+    assert shift_between(wide, narrow) == shift
+    x = np.arange(-32768, 32768)
+    real = (x * wide.scale).astype(np.float32)
+    scale = np.float32(narrow.scale)
+    ratio = real * (np.float32(1.0) / scale) if by_inverse else real / scale
+    even = np.rint(ratio)
+    away = np.trunc(ratio) + np.sign(ratio) * (np.abs(ratio - np.trunc(ratio)) >= 0.5)
+    wanted = run("narrow", (wide, x), form=narrow, shift=shift)
+    for rounded in (even, away):
+        np.testing.assert_array_equal(np.clip(rounded + narrow.zero_point, -128, 127), wanted)
 
 
 @given(st.lists(st.floats(-300, 300, width=32), min_size=1), st.integers(-128, 127))

@@ -9,6 +9,7 @@ import pytest
 
 from edgemem.quantize import Format, IntegerOps, Operation, Program, Tensor, multipliers
 from edgemem.quantize.curves import argument_multiplier
+from edgemem.quantize.formats import shifted
 from edgemem_tflite.flatbuffer import serialize
 from edgemem_tflite.interpreter import open_interpreter, signature
 from edgemem_tflite.lower import lower
@@ -124,11 +125,13 @@ def test_relu(seed: int, bits: int) -> None:
     check(one(Operation("relu", "y", ("x",), multipliers.of_rescale(x, y)), x, y, 50, 50), rng)
 
 
-@pytest.mark.parametrize("shift", range(0, 11))
-def test_narrowing(shift: int) -> None:
+@pytest.mark.parametrize("kernels", [True, False])
+@pytest.mark.parametrize("shift", range(0, 13))
+def test_narrowing_with_either_kernels(shift: int, kernels: bool) -> None:
     rng = np.random.default_rng(shift)
-    x, y = Format(16, 2.0**-13), Format(8, 2.0 ** (shift - 13), int(rng.integers(-128, 128)))
-    check(one(Operation("narrow", "y", ("x",), {"shift": shift}), x, y, 200, 200), rng)
+    x, y = Format(16, 2.0**-13), shifted(-100 * 2.0 ** (shift - 13), 120 * 2.0 ** (shift - 13))
+    program = one(Operation("narrow", "y", ("x",), {"shift": shift}), x, y, 2000, 2000)
+    check(program, rng, kernels)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
