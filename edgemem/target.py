@@ -140,10 +140,14 @@ Weights = Literal["model", "8", "4", "2"]
 INTEGER_TOLERANCES = {
     # 8 bits of each product are 0.02 to 0.07 of a trained network's logits; networks with random
     # weights, which no training taught to be sure, reach twice that
-    "int8": Tolerance(distance=0.2, agreement=0.95, replay=0.1),
-    "int16": Tolerance(distance=0.1, agreement=0.97, replay=0.05),
+    "int8": Tolerance(distance=0.2, agreement=0.95, replay=0.2),
+    "int16": Tolerance(distance=0.1, agreement=0.97, replay=0.1),
 }
-"""What rounding costs, whichever target runs the integers."""
+"""What rounding costs, whichever target runs the integers.
+
+Kernels that round one value in some hundred otherwise by one step, as fast ones do, come back as
+far from the golden outputs as rounding itself is from floats: hence the replay.
+"""
 
 
 @dataclass(frozen=True)
