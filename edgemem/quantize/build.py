@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,19 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
         check_ranges(graph, observed)
         formats = plan(graph, listed, observed, scheme.activations)
     return Built(_Builder(graph, listed, formats, scheme).program(), graph, listed, formats)
+
+
+def rebuild(built: Built, scheme: Scheme) -> Built:
+    """The same network with other bits of weights: the formats of values do not depend on them.
+
+    Parameters
+    ----------
+    built : Built
+    scheme : Scheme
+        As the one it was built with, apart from ``weights`` and ``layers``.
+    """
+    made = _Builder(built.graph, built.steps, built.plan, scheme)
+    return replace(built, program=made.program())
 
 
 def prepared(graph: Graph) -> Graph:
