@@ -20,6 +20,7 @@ from edgemem.errors import (
 )
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample
+from edgemem.quantize import IntegerOps, Scheme, build
 from edgemem.runtime.detector import DetectorConfig, decide
 from edgemem.target import Tolerance
 from edgemem.verification import distance, replay, verify
@@ -64,14 +65,26 @@ def test_report_and_file(model: Model) -> None:
     assert (manifest["name"], manifest["protocol"]) == ("small", "folders")
 
 
-def test_golden_vectors_are_the_runner_s(model: Model) -> None:
-    data, _ = conversion.convert(model, "tflite")
+@pytest.mark.parametrize("name", ["tflite", "fixed"])
+def test_golden_vectors_are_those_of_the_integer_semantics(model: Model, name: str) -> None:
+    data, _ = conversion.convert(model, name)
     opened = artefact.from_bytes(data, "test")
     golden = opened.golden
     np.testing.assert_array_equal(golden.x, model.calibration.features[:2, : golden.x.shape[1]])
     assert golden.x.size <= 2 * conversion.GOLDEN_VALUES
+    program = build(model.graph(), Scheme(), model.calibration.features).program
+    ops, states = IntegerOps(program), program.zero_state((2,))
+    for t in range(golden.x.shape[1]):
+        states, values = ops.step(states, ops.quantize(golden.x[:, t]))
+        np.testing.assert_array_equal(golden.y[:, t], ops.dequantize(values[program.output]))
+    assert opened.manifest["golden"] == "integers"
+
+
+def test_golden_vectors_of_floats_are_the_runner_s(model: Model) -> None:
+    opened = artefact.from_bytes(conversion.convert(model, "reference")[0], "test")
+    golden = opened.golden
     np.testing.assert_array_equal(golden.y, replay(target.load(opened), golden.x)[0])
-    assert verify(opened).distance == 0.0
+    assert "golden" not in opened.manifest
 
 
 def test_int8_is_close(model: Model) -> None:
