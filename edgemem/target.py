@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgemem.artefact import Artefact
     from edgemem.ir import Graph
     from edgemem.ir.values import Values
-    from edgemem.quantize import Scheme
+    from edgemem.quantize import Format, Scheme
 
 GROUP = "edgemem.targets"
 
@@ -82,6 +82,25 @@ class Inspectable(Protocol):
         As many as can be had. States and constants are left out: what holds a state after the
         step is there as the result that it is.
         """
+        ...
+
+
+@runtime_checkable
+class IntegerRunner(Protocol):
+    """A runner that takes and gives integers as well, and so is to hear by integers alone.
+
+    With the integer front end before it and the integer detector behind it, the same sound brings
+    the same events on every machine.
+    """
+
+    @property
+    def input_format(self) -> Format: ...
+
+    @property
+    def output_format(self) -> Format: ...
+
+    def step_integers(self, x: NDArray[Any]) -> NDArray[Any]:
+        """One time step from the integers of the input, (n_in,), to those of the output."""
         ...
 
 

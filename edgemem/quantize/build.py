@@ -115,9 +115,7 @@ def _joint_peaks(listed: Sequence[Step]) -> dict[tuple[tuple[str, ...], int], Ar
 
 
 class _Builder:
-    def __init__(
-        self, graph: Graph, listed: Sequence[Step], formats: Plan, scheme: Scheme
-    ) -> None:
+    def __init__(self, graph: Graph, listed: Sequence[Step], formats: Plan, scheme: Scheme) -> None:
         self._graph = graph
         self._steps = listed
         self._plan = formats
@@ -275,9 +273,7 @@ class _Builder:
             self._arrays[names[role]] = array
         self._weight_forms[names["weight"]] = w_form
         kind = "product" if form.bits == 8 else "wide_product"
-        return self._emit(
-            kind, step.name, step.shape, form, (x,), {"relu": int(step.relu)}, names
-        )
+        return self._emit(kind, step.name, step.shape, form, (x,), {"relu": int(step.relu)}, names)
 
     def _weights(self, step: Step, x: Format) -> tuple[Integers, Format]:
         matrix = np.asarray(step.weight)

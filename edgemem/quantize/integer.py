@@ -22,18 +22,14 @@ Int = NDArray[np.int64]
 def rounding_shift(x: Int, bits: int | Int) -> Int:
     """``x / 2^bits`` to the nearest integer, halves away from zero (gemmlowp's
     ``RoundingDivideByPOT``)."""
-    mask = (np.int64(1) << bits) - 1
-    threshold = (mask >> 1) + (x < 0)
-    return np.asarray((x >> bits) + ((x & mask) > threshold), np.int64)
+    half = (np.int64(1) << bits) >> 1
+    return np.asarray((x + half - ((x < 0) & (half > 0))) >> bits, np.int64)
 
 
 def doubling_high_mul(x: Int, multiplier: int | Int) -> Int:
     """``x multiplier / 2^31`` to the nearest integer, halves up (gemmlowp's
     ``SaturatingRoundingDoublingHighMul``), for 32-bit operands that are not both the lowest."""
-    product = np.asarray(x, np.int64) * multiplier
-    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
-    # C divides towards zero
-    return np.asarray((nudged + np.where(nudged < 0, (1 << 31) - 1, 0)) >> 31, np.int64)
+    return np.asarray((np.asarray(x, np.int64) * multiplier + (1 << 30)) >> 31, np.int64)
 
 
 def rescaled(x: Int, multiplier: int | Int, shift: int | Int) -> Int:
@@ -57,7 +53,16 @@ class IntegerOps:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._floats: dict[str, NDArray[Any]] = {}
+        # as the products want them, once and not at every step
+        self._weights = {
+            name: np.ascontiguousarray(program.arrays[name].T.astype(np.float64))
+            for name in program.weights
+        }
+        self._arrays = {
+            name: array.astype(np.int64)
+            for name, array in program.arrays.items()
+            if name not in program.weights
+        }
         self._run: dict[str, Callable[..., Int]] = {
             "product": self._product,
             "wide_product": self._product,
@@ -128,24 +133,20 @@ class IntegerOps:
 
     def _sum(self, op: Operation, x: NDArray[np.float64]) -> Int:
         """Sums of products in float64, exact since a build keeps them below 2^31."""
-        name = op.arrays["weight"]
-        if name not in self._floats:
-            self._floats[name] = np.ascontiguousarray(
-                self._program.arrays[name].T.astype(np.float64)
-            )
-        return np.asarray(x @ self._floats[name]).astype(np.int64)
+        return np.asarray(x @ self._weights[op.arrays["weight"]]).astype(np.int64)
 
     def _zero_point(self, name: str) -> int:
         return self._program.tensors[name].form.zero_point
 
     def _array(self, op: Operation, role: str) -> Int:
-        return np.asarray(self._program.arrays[op.arrays[role]], np.int64)
+        return self._arrays[op.arrays[role]]
 
     def _finished(self, op: Operation, x: Int) -> Int:
         tensor = self._program.tensors[op.output]
         floors = op.kind == "relu" or op.attrs.get("relu")
         floor = tensor.form.zero_point if floors else tensor.form.lowest
-        return np.clip(x + tensor.form.zero_point, floor, tensor.form.highest)
+        y = np.maximum(x + tensor.form.zero_point, floor)
+        return np.asarray(np.minimum(y, tensor.form.highest), np.int64)
 
     # element by element
 
@@ -206,7 +207,7 @@ class IntegerOps:
         return x.astype(np.int64)
 
     def _concat(self, op: Operation, a: Integers, b: Integers) -> Int:
-        return np.concatenate([a, b], axis=-1).astype(np.int64)
+        return np.asarray(np.concatenate([a, b], axis=-1), np.int64)
 
     def _reshape(self, op: Operation, x: Integers) -> Int:
         before = self._program.tensors[op.inputs[0]].shape
@@ -227,4 +228,5 @@ def _interpolated(magnitude: Int, bits: int, saturated: int) -> Int:
 
 
 def _clamped(x: NDArray[Any], tensor: Tensor) -> Integers:
-    return np.clip(x, tensor.form.lowest, tensor.form.highest).astype(tensor.form.dtype)
+    held: Integers = np.clip(x, tensor.form.lowest, tensor.form.highest)
+    return held.astype(tensor.form.dtype)

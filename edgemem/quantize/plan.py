@@ -214,9 +214,8 @@ class _Planner:
             form = bounds(A, B, reach).state_format(len(memory.own))
             names = {memory.state, memory.after}
             for step in self._steps:
-                if step.op == "join" and step.inputs[0] == memory.state:
-                    names.add(step.name)
-                elif step.op == "add" and names.issuperset(step.inputs):
+                joined = step.op == "join" and step.inputs[0] == memory.state
+                if joined or (step.op == "add" and names.issuperset(step.inputs)):
                     names.add(step.name)
             found.update(dict.fromkeys(names, form))
         return found

@@ -1,4 +1,4 @@
-"""What of a network's integer form is chosen beforehand: widths, and formats that training fixed."""
+"""What of an integer form is chosen beforehand: widths, and formats that training fixed."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def choose(trained: Scheme | None, activations: str, weights: str) -> Scheme:
         Bits as asked for, or ``"model"`` for what training fixed (8 without it). Asking for
         another width gives up the formats of the training.
     """
-    if trained is not None and activations == trained.activations:
-        if weights in ("model", str(trained.weights)):
-            return trained
+    kept = trained is not None and activations == trained.activations
+    if trained is not None and kept and weights in ("model", str(trained.weights)):
+        return trained
     return Scheme(activations, 8 if weights == "model" else int(weights))

@@ -171,6 +171,8 @@ class IntegerDetector:
         scale: float,
     ) -> None:
         self.rule = IntegerRule.of(config, labels, frame_period, scale)
+        self.config = config
+        self.labels = self.rule.labels
         self.frame_period = frame_period
         self.lead = lead
         self._fires = np.array(self.rule.fires, bool)

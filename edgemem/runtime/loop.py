@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +16,84 @@ from edgemem.runtime.detector import Detector, DetectorConfig, Event
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgemem.target import Runner
+    from edgemem.runtime.integer_detector import IntegerDetector
+    from edgemem.target import IntegerRunner, Runner
+
+Array = npt.NDArray[Any]
+
+
+class Stream(Protocol):
+    """Samples in, feature vectors out."""
+
+    def reset(self) -> None: ...
+
+    def push(self, samples: npt.NDArray[np.int16]) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Road:
+    """The stages between samples and events.
+
+    Parameters
+    ----------
+    stream : Stream
+    step : callable
+        A feature vector to logits.
+    detector : Detector or IntegerDetector
+    reals : callable
+        Logits to float logits.
+    """
+
+    stream: Stream
+    step: Callable[[Array], Array]
+    detector: Detector | IntegerDetector
+    reals: Callable[[Array], Array]
+
+
+def float_road(
+    frontend: FrontEnd, runner: Runner, detector: DetectorConfig, labels: Sequence[str]
+) -> Road:
+    """Float features, float logits, float posteriors."""
+    return Road(
+        frontend.stream(),
+        runner.step,
+        Detector(detector, labels, frontend.frame_period, frontend.lead),
+        np.asarray,
+    )
+
+
+def integer_road(
+    frontend: FrontEnd, runner: IntegerRunner, detector: DetectorConfig, labels: Sequence[str]
+) -> Road:
+    """Integers from the samples to the events, as on a microcontroller.
+
+    Raises
+    ------
+    ConfigError
+        If the front end or the decision rule has no integer form.
+    """
+    from edgemem.frontend.integer import IntegerFrontEnd
+    from edgemem.quantize.features import FeatureInput
+    from edgemem.runtime.integer_detector import IntegerDetector
+
+    ears = IntegerFrontEnd.of(frontend)
+    take = FeatureInput(ears.scale, runner.input_format)
+    form = runner.output_format
+    return Road(
+        ears.stream(),
+        lambda features: runner.step_integers(take(features)),
+        IntegerDetector(
+            detector, labels, frontend.frame_period, frontend.lead, scale=float(form.scale)
+        ),
+        form.dequantize,
+    )
 
 
 class Listener:
     """A front end, a runner and a detector in a row; no thread, all state in the three.
+
+    A runner that speaks integers (:class:`~edgemem.target.IntegerRunner`) gets the integer forms of
+    front end and detector.
 
     Parameters
     ----------
@@ -50,15 +125,22 @@ class Listener:
             )
         self.frontend = frontend
         self.runner = runner
-        self.detector = Detector(detector, labels, frontend.frame_period, frontend.lead)
-        self._stream = frontend.stream()
+        lay: Callable[..., Road] = float_road
+        if hasattr(runner, "step_integers"):
+            lay = integer_road
+        self._road = lay(frontend, runner, detector, labels)
         self.reset()
+
+    @property
+    def detector(self) -> Detector | IntegerDetector:
+        """The stage that decides."""
+        return self._road.detector
 
     def reset(self) -> None:
         """Start anew: every stage forgets what it heard."""
-        self._stream.reset()
+        self._road.stream.reset()
         self.runner.reset()
-        self.detector.reset()
+        self._road.detector.reset()
 
     def logits(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
         """Logits of the feature vectors that a block of samples completes.
@@ -73,10 +155,11 @@ class Listener:
         -------
         (k, n_labels) float32 array
         """
-        frames = self._stream.push(samples)
+        road = self._road
+        frames = road.stream.push(samples)
         out = np.empty((len(frames), self.runner.n_out), np.float32)
         for index, frame in enumerate(frames):
-            out[index] = self.runner.step(frame)
+            out[index] = road.reals(road.step(frame))
         return out
 
     def push(self, samples: npt.NDArray[np.int16]) -> list[Event]:
@@ -86,5 +169,7 @@ class Listener:
         ----------
         samples : (n,) int16 array
         """
-        events = (self.detector.push(logits) for logits in self.logits(samples))
+        road = self._road
+        frames = road.stream.push(samples)
+        events = (road.detector.push(road.step(frame)) for frame in frames)
         return [event for event in events if event is not None]

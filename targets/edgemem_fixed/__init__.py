@@ -1,4 +1,4 @@
-"""Fixed-point target: the integer program in NumPy, the integers that every other target computes."""
+"""Fixed-point target: the integer program in NumPy, whose integers the other targets compute."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ class FixedRunner:
         self._ops = IntegerOps(self.program)
         self.n_in, self.n_out = self.program.n_in, self.program.n_out
         self.engine = f"numpy {np.__version__}, integers"
-        self.output_scale = float(self.program.tensors[self.program.output].form.scale)
+        self.input_format = self.program.tensors[self.program.input].form
+        self.output_format = self.program.tensors[self.program.output].form
+        self.output_scale = float(self.output_format.scale)
         self.reset()
 
     def reset(self) -> None:
@@ -56,16 +58,6 @@ class FixedRunner:
         return self._ops.dequantize(self.step_integers(self._ops.quantize(x)))
 
     def step_integers(self, x: Integers) -> Integers:
-        """One time step from the integers of the input to those of the output.
-
-        Parameters
-        ----------
-        x : (n_in,) integer array
-
-        Returns
-        -------
-        (n_out,) integer array
-        """
         self._states, self._values = self._ops.step(self._states, x)
         return self._values[self.program.output]
 

@@ -131,5 +131,10 @@ def memory(interpreter: Any, tensor: int) -> NDArray[Any]:
     An array from ``interpreter.tensor`` itself would keep ``invoke`` from running.
     """
     view = interpreter.tensor(tensor)()
-    raw = (ctypes.c_byte * view.nbytes).from_address(view.__array_interface__["data"][0])
+    raw = (ctypes.c_byte * view.nbytes).from_address(address(interpreter, tensor))
     return np.frombuffer(raw, view.dtype).reshape(view.shape)
+
+
+def address(interpreter: Any, tensor: int) -> int:
+    """Where the memory of a tensor begins."""
+    return int(interpreter.tensor(tensor)().__array_interface__["data"][0])

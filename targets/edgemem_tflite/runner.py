@@ -9,7 +9,15 @@ import numpy as np
 from edgemem.errors import ArtefactError, ShapeError
 from edgemem.ir.values import Values
 
-from .interpreter import engine, memory, open_interpreter, operators, signature
+from .interpreter import (
+    Operator,
+    address,
+    engine,
+    memory,
+    open_interpreter,
+    operators,
+    signature,
+)
 from .names import INPUT, NEXT, OUTPUT
 
 if TYPE_CHECKING:
@@ -106,9 +114,22 @@ class TFLiteRunner:
         """Number, operator, scale and zero point of the tensors that can be looked at."""
         details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
         found = {}
-        for op in operators(self.interpreter):
-            name = details[op.output]["name"]
-            if name not in ("", OUTPUT) and (only is None or op.output in only):
+        written: set[int] = set()
+        for op in reversed(list(operators(self.interpreter))):
+            if only is not None and op.output not in only:
+                continue
+            place = address(self.interpreter, op.output)
+            name = self._name(op, details[op.output]["name"])
+            # an operator may write over its input, as sums do; a reshape leaves what is there
+            if name and place not in written:
                 scale, zero_point = details[op.output]["quantization"]
                 found[name] = (op.output, op.name, float(scale), int(zero_point))
-        return found
+            if op.name != "RESHAPE":
+                written.add(place)
+        return dict(reversed(found.items()))
+
+    def _name(self, op: Operator, name: str) -> str:
+        """What the integer program calls the result of ``op``; empty if it has no such value."""
+        if op.name == "QUANTIZE" and op.inputs[0] == self._inputs[INPUT]:
+            return INPUT
+        return "" if name == OUTPUT else name

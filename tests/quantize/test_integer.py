@@ -145,7 +145,11 @@ def test_sums_and_products_of_values_are_within_two_steps(bits: int, data: st.Da
     factor = float(a_form.scale) * float(b_form.scale) / float(y_form.scale)
     if factor < 1.0:
         y = run(
-            "mul", (a_form, a), (b_form, b), form=y_form, **multipliers.of_mul(a_form, b_form, y_form)
+            "mul",
+            (a_form, a),
+            (b_form, b),
+            form=y_form,
+            **multipliers.of_mul(a_form, b_form, y_form),
         )
         exact = reals[0] * reals[1] / y_form.scale + y_form.zero_point
         assert np.abs(y - np.clip(exact, y_form.lowest, y_form.highest)).max() <= 2.0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgemem.errors import ArtefactError
+from edgemem.errors import ArtefactError, ConfigError
 from edgemem.frontend import FrontEnd
+from edgemem.quantize import Format
 from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.loop import Listener
 
@@ -90,3 +93,47 @@ def test_parts_that_do_not_meet_are_refused(
 ) -> None:
     with pytest.raises(ArtefactError, match=message):
         Listener(frontend, Tones(), RULE, labels)
+
+
+class IntegerTones:
+    """The same in integers: features in quarters of a decibel, logits in decibels."""
+
+    n_in, n_out = 4, 3
+    input_format, output_format = Format(16, 0.25), Format(16, 1.0)
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.memory = np.zeros(4, np.int64)
+
+    def step(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        raise AssertionError("a runner that speaks integers is never fed floats")
+
+    def step_integers(self, x: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+        self.memory = (self.memory + x + 240) // 2
+        return np.array([0, self.memory[0] // 4, self.memory[3] // 4], np.int16)
+
+
+def test_integers_all_the_way_bring_the_events_of_the_floats() -> None:
+    heard = Listener(FRONTEND, IntegerTones(), RULE, ("_silence_", "low", "high"))
+    events, wanted = heard.push(tones()), listener().push(tones())
+    assert [e.label for e in events] == [e.label for e in wanted]
+    for event, expected in zip(events, wanted):
+        assert event.time == pytest.approx(expected.time, abs=FRONTEND.frame_period)
+        assert event.score == pytest.approx(expected.score, abs=0.1)
+    heard.reset()
+    pieces = [event for part in np.array_split(tones(), 97) for event in heard.push(part)]
+    assert pieces == events
+
+
+def test_logits_of_integers_are_reals() -> None:
+    heard = Listener(FRONTEND, IntegerTones(), RULE, ("_silence_", "low", "high"))
+    logits = heard.logits(tones())
+    np.testing.assert_allclose(logits, listener().logits(tones()), atol=2.0)
+
+
+def test_a_front_end_without_an_integer_form_is_named() -> None:
+    odd = replace(FRONTEND, n_fft=600)
+    with pytest.raises(ConfigError, match="must be a power of two"):
+        Listener(odd, IntegerTones(), RULE, ("_silence_", "low", "high"))

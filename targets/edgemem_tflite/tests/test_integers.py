@@ -126,7 +126,7 @@ def test_relu(seed: int, bits: int) -> None:
 
 
 @pytest.mark.parametrize("kernels", [True, False])
-@pytest.mark.parametrize("shift", range(0, 13))
+@pytest.mark.parametrize("shift", range(13))
 def test_narrowing_with_either_kernels(shift: int, kernels: bool) -> None:
     rng = np.random.default_rng(shift)
     x, y = Format(16, 2.0**-13), shifted(-100 * 2.0 ** (shift - 13), 120 * 2.0 ** (shift - 13))
