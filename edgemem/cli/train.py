@@ -15,6 +15,9 @@ from edgemem.errors import ConfigError, MissingExtraError
 from edgemem.files import check_writable
 
 if TYPE_CHECKING:
+    from edgemem.data import DataSet
+    from edgemem.model import Model
+    from edgemem.train.qat import Qat
     from edgemem.train.recipes import Recipe
 
 
@@ -61,6 +64,29 @@ def command() -> None:
     metavar="NAME=VALUE,...",
     help="Hyper-parameters of a layer, in place of the recipe's; repeat for each layer.",
 )
+@click.option("--qat", is_flag=True, help="Train to the end in the form that will be rounded.")
+@click.option(
+    "--weights",
+    type=click.Choice(["8", "4", "2"]),
+    help="With --qat: bits of weights.  [default: 8]",
+)
+@click.option(
+    "--layers",
+    "widths",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    help='With --qat: a JSON file with bits of single matrices, e.g. {"1.lmu.W_m": 4}.',
+)
+@click.option(
+    "--qat-epochs",
+    type=click.IntRange(1),
+    help="Epochs of rounded training: by default a quarter of --epochs, or 10 with --from.",
+)
+@click.option(
+    "--from",
+    "base",
+    metavar="MODEL",
+    help="With --qat: go on with a trained model, a file or the name of a pretrained network.",
+)
 @click.option("--name", default=None, help="Name in the model file; by default that of the file.")
 @click.option(
     "--seed",
@@ -82,6 +108,11 @@ def kws(
     background: Path | None,
     cache: Path | None,
     layers: tuple[str, ...],
+    qat: bool,
+    weights: str | None,
+    widths: Path | None,
+    qat_epochs: int | None,
+    base: str | None,
     name: str | None,
     seed: int,
     resume: bool,
@@ -94,15 +125,25 @@ def kws(
     OUT gets the model; beside it stand OUT.history.csv and OUT.curve.png. OUT.checkpoint is
     written after every epoch and goes when the model is there: a run that was interrupted goes on
     with --resume and the options it was started with, to the result it would have had.
+
+    With --qat the last epochs train the network as integers will round it, with weights of few
+    bits; with --qat --from MODEL a trained network goes on that way.
     """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    _check_qat(qat, {"weights": weights, "layers": widths, "qat-epochs": qat_epochs, "from": base})
+    if base:
+        _check_from({"cell": cell, "recipe": recipe_name, "layer": layers}, given)
     _check_out(out, resume)
-    recipe = _recipe(cell, recipe_name, layers, overrides)
+    model = _trained(base) if base else None
+    recipe = _recipe(model, cell, recipe_name, layers, given)
+    rounding = _rounding(recipe, model, weights, widths, qat_epochs, given) if qat else None
     try:
+        data = _load(root, protocol, frontend, background, cache, seed, quiet)
         summary = _train(
-            root, out, protocol, frontend, background, cache, recipe, name, seed, resume, quiet
+            data, root.name, recipe, rounding, model, name or out.stem, out, seed, resume, quiet
         )
     except KeyboardInterrupt:
-        click.echo("\n" + _stopped(beside(out, "checkpoint")), err=True)
+        click.echo("\n" + _stopped(out), err=True)
         raise
     if as_json:
         click.echo(json.dumps(summary))
@@ -113,30 +154,60 @@ def kws(
         )
 
 
+def _check_qat(qat: bool, options: dict[str, Any]) -> None:
+    """Refuse options of rounded training without it."""
+    there = [name for name, value in options.items() if value is not None]
+    if there and not qat:
+        raise ConfigError(f"--{there[0]} is an option of rounded training; add --qat")
+
+
+def _check_from(options: dict[str, Any], overrides: dict[str, Any]) -> None:
+    """Refuse another network beside that of a trained model."""
+    there = [name for name, value in options.items() if value]
+    if there:
+        raise ConfigError(f"--from goes on with the network of MODEL; leave out --{there[0]}")
+    if "epochs" in overrides:
+        raise ConfigError("--from trains in rounded form alone; say --qat-epochs, not --epochs")
+
+
 def _check_out(out: Path, resume: bool) -> None:
     """Refuse to write over what is there, and what could not be written after hours of work."""
+    from edgemem.train.checkpoint import checkpoints
+
     check_writable(out)
-    checkpoint = beside(out, "checkpoint")
-    if out.exists() and not (resume and checkpoint.exists()):
+    unfinished = [path for path in checkpoints(out) if path.exists()]
+    if out.exists() and not (resume and unfinished):
         raise ConfigError(f"{out} is there already, and its run is over; choose another --out")
-    if checkpoint.exists() and not resume:
+    if unfinished and not resume:
         raise ConfigError(
-            f"{checkpoint} of an unfinished run is there; go on with --resume, or remove it"
+            f"{unfinished[0]} of an unfinished run is there; go on with --resume, or remove it"
         )
 
 
-def _recipe(
-    cell: str | None, name: str | None, layers: tuple[str, ...], overrides: dict[str, Any]
-) -> Recipe:
-    from edgemem.train.recipes import recipe
+def _trained(name: str) -> Model:
+    from edgemem import pretrained
+    from edgemem.model import load
 
+    return load(pretrained.resolve(name, pretrained.MODEL))
+
+
+def _recipe(
+    model: Model | None,
+    cell: str | None,
+    name: str | None,
+    layers: tuple[str, ...],
+    overrides: dict[str, Any],
+) -> Recipe:
+    from edgemem.train.recipes import recipe, recipe_of
+
+    if model is not None:
+        return replace(recipe_of(model.name, model.card), **overrides)
     chosen = recipe(name or cell or "lmu")
     if name and cell and chosen.cell != cell:
         raise ConfigError(f"recipe {name!r} is made of {chosen.cell} cells, --cell says {cell!r}")
-    given = {key: value for key, value in overrides.items() if value is not None}
     if layers:
-        given["layers"] = tuple(_layer(text) for text in layers)
-    return replace(chosen, **given)
+        overrides = {**overrides, "layers": tuple(_layer(text) for text in layers)}
+    return replace(chosen, **overrides)
 
 
 def _layer(text: str) -> dict[str, Any]:
@@ -152,26 +223,38 @@ def _layer(text: str) -> dict[str, Any]:
     return values
 
 
-def _train(
+def _rounding(
+    recipe: Recipe,
+    model: Model | None,
+    weights: str | None,
+    widths: Path | None,
+    epochs: int | None,
+    overrides: dict[str, Any],
+) -> Qat:
+    from edgemem.train.qat import EPOCHS, RATE, SHARE, Qat, read_layers
+
+    # with --from there is no other schedule that --learning-rate could mean
+    as_given = model is not None and "learning_rate" in overrides
+    return Qat(
+        weights=int(weights or 8),
+        epochs=epochs or (EPOCHS if model is not None else max(1, round(SHARE * recipe.epochs))),
+        learning_rate=recipe.learning_rate * (1.0 if as_given else RATE),
+        layers=read_layers(widths) if widths else {},
+    )
+
+
+def _load(
     root: Path,
-    out: Path,
     protocol: str | None,
     frontend: str | None,
     background: Path | None,
     cache: Path | None,
-    recipe: Recipe,
-    name: str | None,
     seed: int,
-    resume: bool,
     quiet: bool,
-) -> dict[str, Any]:
+) -> DataSet:
     _check_extras()
-    from edgemem import model as models
     from edgemem.data import load
     from edgemem.data.readers import declared
-    from edgemem.train.kws import make_model
-    from edgemem.train.progress import draw_history, write_history
-    from edgemem.train.trainer import fit
 
     data = load(
         root,
@@ -188,20 +271,33 @@ def _train(
             f"{len(data.validation)} validation clips, {len(data.background)} of background",
             err=True,
         )
-    run = {"data": root.name, "protocol": data.protocol, "clips": len(data.train)}
-    checkpoint = beside(out, "checkpoint")
-    result = fit(data, recipe, seed, checkpoint, resume=resume, quiet=quiet, run=run)
-    model = make_model(name or out.stem, data, recipe, seed, result, run)
-    write_history(beside(out, "history.csv"), result.history)
-    draw_history(beside(out, "curve.png"), result.history)
-    models.save(model, out)
-    checkpoint.unlink(missing_ok=True)
+    return data
+
+
+def _train(
+    data: DataSet,
+    source: str,
+    recipe: Recipe,
+    rounding: Qat | None,
+    model: Model | None,
+    name: str,
+    out: Path,
+    seed: int,
+    resume: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    from edgemem.train.run import Run
+
+    identity = {"data": source, "protocol": data.protocol, "clips": len(data.train)}
+    run = Run(data, recipe, seed, identity, rounding, model)
+    result = run.train(out, resume=resume, quiet=quiet)
+    made = run.finish(result, name, out)
     return {
         "model": str(out),
-        "parameters": model.n_params,
+        "parameters": made.n_params,
         "validation_accuracy": result.best["validation_accuracy"],
         "best_epoch": int(result.best["epoch"]),
-        "digest": model.digest,
+        "digest": made.digest,
     }
 
 
@@ -216,12 +312,9 @@ def _check_extras() -> None:
             raise MissingExtraError("training", package, "train") from None
 
 
-def _stopped(checkpoint: Path) -> str:
-    if checkpoint.exists():
+def _stopped(out: Path) -> str:
+    from edgemem.train.checkpoint import checkpoints
+
+    if any(path.exists() for path in checkpoints(out)):
         return "stopped; the same command with --resume goes on after the last whole epoch"
     return "stopped before the first epoch was over; nothing was kept"
-
-
-def beside(out: Path, suffix: str) -> Path:
-    """The file ``OUT.suffix`` of a run."""
-    return out.with_name(f"{out.name}.{suffix}")

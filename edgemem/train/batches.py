@@ -28,6 +28,8 @@ class Batches:
     data : DataSet
     recipe : Recipe
     seed : int
+    first : int
+        Number of the first epoch: what follows on earlier training draws what that did not.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class Batches:
     data: DataSet
     recipe: Recipe
     seed: int
+    first: int = 0
 
     def __post_init__(self) -> None:
         if self.n_steps < 1:
@@ -73,8 +76,8 @@ class Batches:
         return (words + unknown + silence) // self.recipe.batch
 
     def epoch(self, number: int) -> Iterator[tuple[Frames, Labels]]:
-        """Batches of epoch ``number``: features (batch, n_steps, n_in) and labels (batch,)."""
-        rng = np.random.default_rng([self.seed, number])
+        """Features (batch, n_steps, n_in) and labels (batch,) of epoch ``number``, from 0."""
+        rng = np.random.default_rng([self.seed, self.first + number])
         chosen = self._choose(rng)
         augmenter = Augmenter(self.recipe.augmentation, self.data.frontend, self.data.background)
         for start in range(0, self.n_batches * self.recipe.batch, self.recipe.batch):

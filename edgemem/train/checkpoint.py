@@ -94,3 +94,13 @@ def _differing(found: Any, wanted: Any, name: str = "") -> list[str]:
             for text in _differing(found.get(key), wanted.get(key), f"{name}{key}.")
         ]
     return [] if found == wanted else [f"{name[:-1]} was {found}, now {wanted}"]
+
+
+def checkpoints(out: Path) -> tuple[Path, Path]:
+    """What an unfinished run leaves beside ``out``: of its part in floats, of its rounded one."""
+    return beside(out, "checkpoint"), beside(out, "qat.checkpoint")
+
+
+def beside(out: Path, suffix: str) -> Path:
+    """The file ``OUT.suffix`` of a run."""
+    return out.with_name(f"{out.name}.{suffix}")

@@ -1,4 +1,4 @@
-"""The fused form: a stack over a whole sequence in one simulator step of NengoDL."""
+"""The fused form: a network over a whole sequence in one simulator step of NengoDL."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ MOMENTUM = 0.99
 """Share of the old moving statistics that each batch keeps."""
 
 
-class FusedStack(tf.keras.layers.Layer):  # type: ignore[misc]
-    """A stack of cells scanned over a sequence, as a Keras layer for a NengoDL ``TensorNode``.
+class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
+    """A network scanned over a sequence, as a Keras layer for a NengoDL ``TensorNode``.
 
-    While it trains, a :class:`~edgemem.cells.Norm` is batch normalisation over batch and time, and
-    a share of the sequences starts from the states that another sequence ended with, as on
-    continuous sound.
+    While it trains, a share of the sequences starts from the states that another sequence ended
+    with, as on continuous sound.
 
     Parameters
     ----------
-    stack : Stack
+    cell : Cell
     params : mapping
         Trained arrays to start from.
     n_steps : int
@@ -48,45 +47,52 @@ class FusedStack(tf.keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(
         self,
-        stack: Stack,
+        cell: Cell,
         params: Mapping[str, Array],
         n_steps: int,
         batch: int,
         carry: float = 0.0,
         seed: int = 0,
     ) -> None:
-        super().__init__(name="fused_stack")
-        self.stack = stack
+        super().__init__(name="fused")
+        self.cell = cell
         self.n_steps = n_steps
         self.batch = batch
         self.carry = carry
         self.seed = seed
-        self._initial = {name: np.asarray(params[name], np.float32) for name in stack.params}
-        self._compiled = {prefix: _compiled(cell) for prefix, cell in stack.scopes()}
+        self._initial = {name: np.asarray(params[name], np.float32) for name in cell.params}
         self.arrays: dict[str, Any] = {}
-        self.statistics: dict[str, Any] = {}
         self.carried: dict[str, Any] = {}
 
     def build(self, input_shape: Any) -> None:
-        def variable(name: str, value: npt.NDArray[Any], trainable: bool) -> Any:
-            start = tf.constant_initializer(value)
-            return self.add_weight(name, value.shape, "float32", start, trainable=trainable)
-
         for name, value in self._initial.items():
-            self.arrays[name] = variable(name, value, True)
-        for prefix, cell in self.stack.scopes():
-            if isinstance(cell, Norm):
-                mean, variance = np.zeros(cell.n_in), np.full(cell.n_in, 1.0 - EPSILON)
-                self.statistics[prefix + "mean"] = variable(prefix + "mean", mean, False)
-                self.statistics[prefix + "variance"] = variable(
-                    prefix + "variance", variance, False
-                )
-        for name, shape in self.stack.states.items():
-            self.carried[name] = variable(name + ".carried", np.zeros((self.batch, *shape)), False)
+            self.arrays[name] = self.variable(name, value, True)
+        self.build_more()
+        for name, shape in self.cell.states.items():
+            start = np.zeros((self.batch, *shape))
+            self.carried[name] = self.variable(name + ".carried", start, False)
         self.batches = self.add_weight(
             "batches", (), "int64", tf.constant_initializer(0), trainable=False
         )
         self.built = True
+
+    def build_more(self) -> None:
+        """Variables of a form's own."""
+
+    def variable(self, name: str, value: npt.NDArray[Any], trainable: bool) -> Any:
+        """A float32 variable that starts as ``value``."""
+        start = tf.constant_initializer(value)
+        return self.add_weight(name, value.shape, "float32", start, trainable=trainable)
+
+    def through(
+        self, x: Tensor, start: Mapping[str, Tensor], training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Outputs (batch, n_steps, n_out) of a sequence, and the states after it."""
+        raise NotImplementedError
+
+    def trained(self) -> dict[str, Array]:
+        """The trained arrays as a model holds them."""
+        raise NotImplementedError
 
     def call(self, inputs: Tensor, training: Any = None) -> Tensor:
         if training is None or isinstance(training, (bool, int)):
@@ -98,24 +104,16 @@ class FusedStack(tf.keras.layers.Layer):  # type: ignore[misc]
         )
 
     def _run(self, inputs: Tensor, training: bool) -> Tensor:
-        x = tf.reshape(inputs, [self.batch, self.n_steps, self.stack.n_in])
-        start = self._start(training)
-        after: dict[str, Tensor] = {}
-        for prefix, cell in self.stack.scopes():
-            if isinstance(cell, Norm):
-                x = self._normalise(prefix, x, training)
-                continue
-            arrays = {n: tf.convert_to_tensor(v) for n, v in scope(self.arrays, prefix).items()}
-            x, states = self._compiled[prefix](arrays, x, scope(start, prefix))
-            after.update({prefix + name: value for name, value in states.items()})
+        x = tf.reshape(inputs, [self.batch, self.n_steps, self.cell.n_in])
+        y, after = self.through(x, self._start(training), training)
         if training:
             for name, value in after.items():
                 self.carried[name].assign(tf.stop_gradient(value))
             self.batches.assign_add(1)
-        return tf.reshape(x, [self.batch, self.n_steps * self.stack.n_out])
+        return tf.reshape(y, [self.batch, self.n_steps * self.cell.n_out])
 
     def _start(self, training: bool) -> dict[str, Tensor]:
-        zero = {n: tf.zeros((self.batch, *s)) for n, s in self.stack.states.items()}
+        zero = {n: tf.zeros((self.batch, *s)) for n, s in self.cell.states.items()}
         if not training or self.carry <= 0.0:
             return zero
         # stateless, so that a resumed run draws what the uninterrupted one would have drawn
@@ -129,6 +127,53 @@ class FusedStack(tf.keras.layers.Layer):  # type: ignore[misc]
             )
             for name, value in zero.items()
         }
+
+
+class FusedStack(Fused):
+    """The form for training in floats: cell by cell.
+
+    While it trains, a :class:`~edgemem.cells.Norm` is batch normalisation over batch and time.
+
+    Parameters
+    ----------
+    stack : Stack
+    params, n_steps, batch, carry, seed
+        See :class:`Fused`.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        params: Mapping[str, Array],
+        n_steps: int,
+        batch: int,
+        carry: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(stack, params, n_steps, batch, carry, seed)
+        self.stack = stack
+        self._compiled = {prefix: _compiled(cell) for prefix, cell in stack.scopes()}
+        self.statistics: dict[str, Any] = {}
+
+    def build_more(self) -> None:
+        for prefix, cell in self.stack.scopes():
+            if isinstance(cell, Norm):
+                mean, variance = np.zeros(cell.n_in), np.full(cell.n_in, 1.0 - EPSILON)
+                for name, value in (("mean", mean), ("variance", variance)):
+                    self.statistics[prefix + name] = self.variable(prefix + name, value, False)
+
+    def through(
+        self, x: Tensor, start: Mapping[str, Tensor], training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        after: dict[str, Tensor] = {}
+        for prefix, cell in self.stack.scopes():
+            if isinstance(cell, Norm):
+                x = self._normalise(prefix, x, training)
+                continue
+            arrays = {n: tf.convert_to_tensor(v) for n, v in scope(self.arrays, prefix).items()}
+            x, states = self._compiled[prefix](arrays, x, scope(start, prefix))
+            after.update({prefix + name: value for name, value in states.items()})
+        return x, after
 
     def _normalise(self, prefix: str, x: Tensor, training: bool) -> Tensor:
         statistics = scope(self.statistics, prefix)

@@ -11,6 +11,7 @@ from edgemem.data import Clips, DataSet
 from edgemem.data.protocols import SILENCE, UNKNOWN
 from edgemem.ir import Graph, trace
 from edgemem.model import Model, Sample
+from edgemem.quantize.rounding import rounded_network
 from edgemem.runtime.detector import DetectorConfig, pooled, softmax
 from edgemem.train.augment import Augmenter
 from edgemem.train.batches import Batches
@@ -35,15 +36,15 @@ def make_model(
 ) -> Model:
     """The model of a training run, with what conversions need."""
     batches = Batches(data, recipe, seed)
-    params = {**result.params, **result.stack.constants}
+    rows = (*result.before, *result.history)
     return Model(
         name=name,
         frontend=batches.frontend,
-        cell=result.stack,
-        params=params,
+        cell=result.cell,
+        params=result.params,
         labels=data.labels,
         protocol=data.protocol,
-        detector=choose_detector(trace(result.stack, params), data, batches, seed),
+        detector=choose_detector(_graph(result), data, batches, seed),
         calibration=calibration_sample(data, batches, seed),
         validation=validation_sample(data.validation, batches, seed),
         card={
@@ -51,11 +52,19 @@ def make_model(
             "recipe": recipe.to_dict(),
             "validation_accuracy": result.best["validation_accuracy"],
             "best_epoch": result.best["epoch"],
-            "epochs": len(result.history),
-            "training_seconds": round(sum(row["seconds"] for row in result.history)),
+            "epochs": len(rows),
+            "training_seconds": round(sum(row["seconds"] for row in rows)),
             **card,
         },
+        scheme=result.scheme,
     )
+
+
+def _graph(result: Result) -> Graph:
+    """One step of the network as it was trained."""
+    if result.scheme is None:
+        return trace(result.cell, result.params)
+    return rounded_network(result.cell, result.params, result.scheme)
 
 
 def choose_detector(graph: Graph, data: DataSet, batches: Batches, seed: int) -> DetectorConfig:

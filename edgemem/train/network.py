@@ -9,7 +9,7 @@ import nengo
 import nengo_dl
 import numpy as np
 
-from edgemem.train.fused import FusedStack
+from edgemem.train.fused import Fused
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,25 @@ class FusedNetwork:
         Takes a sequence flattened to (n_steps * n_in,).
     probe : nengo.Probe
         Gives the outputs flattened to (n_steps * n_out,).
-    layer : FusedStack
+    layer : Fused
         Holds the trained arrays.
     """
 
     network: Any
     input: Any
     probe: Any
-    layer: FusedStack
+    layer: Fused
 
 
-def fused_network(layer: FusedStack, seed: int = 0) -> FusedNetwork:
-    """A network of one input, the stack as a ``TensorNode``, and one probe."""
-    size_in = layer.n_steps * layer.stack.n_in
-    size_out = layer.n_steps * layer.stack.n_out
+def fused_network(layer: Fused, seed: int = 0) -> FusedNetwork:
+    """A network of one input, the layer as a ``TensorNode``, and one probe."""
+    size_in = layer.n_steps * layer.cell.n_in
+    size_out = layer.n_steps * layer.cell.n_out
     with nengo.Network(label="fused", seed=seed) as network:
         nengo_dl.configure_settings(stateful=False, keep_history=False)
         source = nengo.Node(np.zeros(size_in), label="input")
         node = nengo_dl.TensorNode(
-            layer, shape_in=(size_in,), shape_out=(size_out,), pass_time=False, label="stack"
+            layer, shape_in=(size_in,), shape_out=(size_out,), pass_time=False, label="layer"
         )
         nengo.Connection(source, node, synapse=None)
         probe = nengo.Probe(node, label="output")

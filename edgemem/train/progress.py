@@ -84,8 +84,18 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     write_atomic(path, text.getvalue().encode())
 
 
-def draw_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+def draw_history(
+    path: Path, history: Sequence[Mapping[str, float]], best: Mapping[str, float]
+) -> None:
     """The history as a picture: loss and validation accuracy against epochs.
+
+    Parameters
+    ----------
+    path : Path
+    history : sequence of mapping
+        A row for each epoch.
+    best : mapping
+        The row of the epoch that was kept.
 
     Raises
     ------
@@ -105,9 +115,9 @@ def draw_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     accuracy = [100.0 * row["validation_accuracy"] for row in history]
     right.plot(epochs, accuracy, ".-", color="tab:orange")
-    best = max(range(len(history)), key=lambda i: accuracy[i])
-    right.plot(epochs[best], accuracy[best], "o", color="tab:orange")
-    right.annotate(f"{accuracy[best]:.2f} %", (epochs[best], accuracy[best]), ha="right", va="top")
+    kept = best["epoch"], 100.0 * best["validation_accuracy"]
+    right.plot(*kept, "o", color="tab:orange")
+    right.annotate(f"{kept[1]:.2f} %", kept, ha="right", va="top")
     left.set_xlabel("epoch")
     left.set_ylabel("training loss", color="tab:blue")
     right.set_ylabel("validation accuracy, %", color="tab:orange")

@@ -96,6 +96,26 @@ class Recipe:
         """All of it, as JSON values."""
         return {**asdict(self), "layers": [dict(layer) for layer in self.layers]}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that :meth:`to_dict` described.
+
+        Raises
+        ------
+        ConfigError
+            If a field is unknown or missing.
+        """
+        try:
+            augmentation = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in dict(values["augmentation"]).items()
+            }
+            layers = tuple(dict(layer) for layer in values["layers"])
+            given = {**values, "layers": layers, "augmentation": Augmentation(**augmentation)}
+            return cls(**given)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"damaged description of a recipe: {error}") from error
+
 
 def _layer(name: str, n_in: int, values: Mapping[str, Any]) -> Cell:
     """A cell of ``values``, each of the type that the cell's field has."""
@@ -174,3 +194,17 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
     return RECIPES[name]
+
+
+def recipe_of(name: str, card: Mapping[str, Any]) -> Recipe:
+    """The recipe in the card of the model called ``name``.
+
+    Raises
+    ------
+    ConfigError
+        If it has none.
+    """
+    values = card.get("recipe")
+    if not isinstance(values, dict):
+        raise ConfigError(f"model {name!r}: its card has no recipe to go on with")
+    return Recipe.from_dict(values)

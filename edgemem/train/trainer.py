@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgemem.cells import Stack
+from edgemem.cells import Cell
 from edgemem.data import Clips, DataSet
 from edgemem.errors import DataError, TrainingError
 from edgemem.ops import Array
+from edgemem.quantize import Scheme
 from edgemem.runtime.detector import pooled
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint
-from edgemem.train.fused import FusedStack
+from edgemem.train.fused import Fused, FusedStack
 from edgemem.train.network import FusedNetwork, fused_network
 from edgemem.train.progress import Progress
 from edgemem.train.recipes import Recipe
@@ -60,16 +61,22 @@ class Result:
 
     Parameters
     ----------
-    stack : Stack
+    cell : Cell
     params : dict
-        Trained arrays of the epoch that was best on validation.
+        Trained arrays of the epoch that was best on validation, and constants.
     history : tuple of mapping
         One row for each epoch.
+    scheme : Scheme, optional
+        Widths and formats that it was trained in.
+    before : tuple of mapping
+        The rows of an earlier part of the training, whose arrays these are no longer.
     """
 
-    stack: Stack
+    cell: Cell
     params: dict[str, Array]
     history: tuple[dict[str, float], ...]
+    scheme: Scheme | None = None
+    before: tuple[dict[str, float], ...] = ()
 
     @property
     def best(self) -> dict[str, float]:
@@ -113,23 +120,58 @@ def fit(
     """
     identity = {**(run or {}), "recipe": recipe.to_dict(), "seed": seed}
     batches = Batches(data, recipe, seed)
-    if not len(data.validation):
+    cell = recipe.stack(batches.frontend.n_features, len(data.labels))
+
+    def layer() -> Fused:
+        start = cell.init(np.random.default_rng([seed, 1]))
+        return FusedStack(cell, start, batches.n_steps, recipe.batch, recipe.carry, seed)
+
+    best, history = train(layer, batches, checkpoint, identity, resume=resume, quiet=quiet)
+    return Result(cell, {**best, **cell.constants}, history)
+
+
+def train(
+    make_layer: Callable[[], Fused],
+    batches: Batches,
+    checkpoint: Path,
+    identity: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+) -> tuple[dict[str, Array], tuple[dict[str, float], ...]]:
+    """The arrays of the epoch that is best on validation, and a row for each epoch.
+
+    Parameters
+    ----------
+    make_layer : callable
+        Makes the network to train; not called if the checkpoint is of a run that is over.
+    batches : Batches
+    checkpoint : Path
+    identity : mapping
+        What the run is: only its own checkpoint is taken up.
+    resume, quiet : bool
+        As in :func:`fit`.
+    """
+    if not len(batches.data.validation):
         raise DataError("no validation clips, by which the best epoch is chosen")
     state = Checkpoint.load(checkpoint, identity) if resume else None
-    stack = recipe.stack(batches.frontend.n_features, len(data.labels))
-    start = stack.init(np.random.default_rng([seed, 1]))
-    layer = FusedStack(stack, start, batches.n_steps, recipe.batch, recipe.carry, seed)
-    network = fused_network(layer, seed)
+    if state is not None and state.epochs >= batches.recipe.epochs:
+        return dict(state.best), tuple(dict(row) for row in state.history)
+    network = fused_network(make_layer(), batches.seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No GPU support detected")
         with nengo_dl.Simulator(
-            network.network, minibatch_size=recipe.batch, seed=seed, progress_bar=False
+            network.network,
+            minibatch_size=batches.recipe.batch,
+            seed=batches.seed,
+            progress_bar=False,
         ) as simulator:
-            session = _Session(simulator, network, batches, data)
+            session = _Session(simulator, network, batches)
             session.compile()
             if state is not None:
                 session.restore(state)
-            return session.train(checkpoint, identity, quiet)
+            session.train(checkpoint, identity, quiet)
+    return session.best, tuple(session.history)
 
 
 @dataclass
@@ -139,7 +181,6 @@ class _Session:
     simulator: Any
     network: FusedNetwork
     batches: Batches
-    data: DataSet
     best: dict[str, Array] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -153,7 +194,7 @@ class _Session:
             jit_compile=False,
         )
         n_steps, window = self.batches.n_steps, self.batches.window
-        n_labels = len(self.data.labels)
+        n_labels = len(self.batches.data.labels)
         entropy = tf.keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=recipe.smoothing
         )
@@ -188,7 +229,7 @@ class _Session:
         self.best = {name: np.asarray(a) for name, a in state.best.items()}
         self.history = [dict(row) for row in state.history]
 
-    def train(self, checkpoint: Path, identity: dict[str, Any], quiet: bool) -> Result:
+    def train(self, checkpoint: Path, identity: Mapping[str, Any], quiet: bool) -> None:
         recipe = self.batches.recipe
         progress = Progress(recipe.epochs, self.batches.n_batches, recipe.batch, quiet)
         for epoch in range(len(self.history), recipe.epochs):
@@ -206,14 +247,13 @@ class _Session:
             variables = {str(i): v.numpy() for i, v in enumerate(self.variables())}
             Checkpoint(identity, variables, self.best, tuple(self.history)).save(checkpoint)
             progress.epoch(self.history[-1])
-        return Result(self.network.layer.stack, self.best, tuple(self.history))
 
     def _validate(self, epoch: int) -> float:
         """Accuracy on validation clips; the arrays are kept if none was better so far."""
-        logits = self.logits(self.data.validation)
+        logits = self.logits(self.batches.data.validation)
         if not np.isfinite(logits).all():
             raise _diverged("the outputs are no finite numbers", epoch)
-        accuracy = float((logits.argmax(axis=1) == self.data.validation.labels).mean())
+        accuracy = float((logits.argmax(axis=1) == self.batches.data.validation.labels).mean())
         if accuracy > max((row["validation_accuracy"] for row in self.history), default=-1.0):
             self.best = self.network.layer.trained()
         return accuracy

@@ -87,7 +87,7 @@ def test_the_history_is_a_table(tmp_path):
 def test_the_curve_is_a_picture(tmp_path):
     pytest.importorskip("matplotlib", reason="the plot extra is not installed")
     for history in (HISTORY, HISTORY[:1]):
-        draw_history(tmp_path / "c.png", history)
+        draw_history(tmp_path / "c.png", history, history[-1])
         data = (tmp_path / "c.png").read_bytes()
         assert data[:8] == b"\x89PNG\r\n\x1a\n"
         width, height = struct.unpack(">II", data[16:24])
@@ -98,5 +98,5 @@ def test_the_curve_is_a_picture(tmp_path):
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'edgemem\[plot\]'"):
-        draw_history(tmp_path / "c.png", HISTORY)
+        draw_history(tmp_path / "c.png", HISTORY, HISTORY[0])
     assert not list(tmp_path.iterdir())

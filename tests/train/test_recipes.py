@@ -8,7 +8,7 @@ import pytest
 
 from edgemem.cells import LEM, LMU, Dense, Norm
 from edgemem.errors import ConfigError, UnknownNameError
-from edgemem.train.recipes import RECIPES, Recipe, recipe
+from edgemem.train.recipes import RECIPES, Recipe, recipe, recipe_of
 
 ONE = ({"n_units": 3},)
 
@@ -21,6 +21,8 @@ def test_every_recipe_makes_a_network_and_is_json(name):
     plan = json.loads(json.dumps(chosen.to_dict()))
     assert [dict(layer) for layer in plan["layers"]] == [dict(layer) for layer in chosen.layers]
     assert plan["augmentation"]["snr"] == list(chosen.augmentation.snr)
+    assert Recipe.from_dict(plan) == chosen
+    assert recipe_of("net", {"recipe": plan}) == chosen
 
 
 def test_a_cell_has_a_recipe_of_its_name():
@@ -88,3 +90,17 @@ def test_values_that_cannot_work_are_refused(values):
 def test_layers_that_cannot_work_are_refused(layer, message):
     with pytest.raises((ConfigError, UnknownNameError), match=message):
         Recipe("lem", (layer,))
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 3}, {"layers": 3}, {"augmentation": {"loud": 1.0}}, {"augmentation": None}]
+)
+def test_a_damaged_recipe_is_refused(change):
+    plan = {**json.loads(json.dumps(recipe("lmu").to_dict())), **change}
+    with pytest.raises(ConfigError, match="damaged description of a recipe"):
+        Recipe.from_dict(plan)
+
+
+def test_a_card_without_recipe_is_named():
+    with pytest.raises(ConfigError, match="model 'net': its card has no recipe to go on with"):
+        recipe_of("net", {"recipe": None})

@@ -74,7 +74,7 @@ def test_the_arrays_are_those_of_the_best_epoch(run):
     batches = Batches(run.data, RECIPE, 3)
     clips = run.data.validation
     x = batches.frontend.stack_frames(clips.features).astype(np.float64)
-    graph = trace(run.result.stack, run.result.params)
+    graph = trace(run.result.cell, run.result.params)
     logits = graph.scan(x)[0][:, -batches.window :].mean(axis=1)
     accuracy = (logits.argmax(axis=1) == clips.labels).mean()
     best = max(row["validation_accuracy"] for row in run.result.history)
@@ -92,8 +92,17 @@ def test_the_checkpoint_holds_the_whole_run(run):
     state = Checkpoint.load(run.checkpoint, identity)
     assert state.epochs == 4
     assert list(state.history) == list(run.result.history)
+    assert set(state.best) == set(run.result.cell.params)
+    for name, array in state.best.items():
+        np.testing.assert_array_equal(run.result.params[name], array)
+
+
+def test_a_run_that_is_over_is_taken_up_without_anything_built(run, monkeypatch):
+    monkeypatch.setattr(trainer, "fused_network", None)
+    again = fit(run.data, RECIPE, 3, run.checkpoint, resume=True, run={"data": "made"})
+    assert list(again.history) == list(run.result.history)
     for name, array in run.result.params.items():
-        np.testing.assert_array_equal(state.best[name], array)
+        np.testing.assert_array_equal(again.params[name], array)
 
 
 def test_a_checkpoint_of_another_run_is_refused_before_anything_is_built(run, monkeypatch):
@@ -106,7 +115,7 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_is_built(run, mo
 
 
 def test_variables_of_another_version_are_refused():
-    session = trainer._Session(None, None, None, None)
+    session = trainer._Session(None, None, None)
     session.variables = lambda: [np.zeros(3), np.zeros(())]
     for arrays in ({"0": np.zeros(3)}, {"0": np.zeros(3), "1": np.zeros(2)}):
         with pytest.raises(TrainingError, match="by another version of edgemem or TensorFlow"):
