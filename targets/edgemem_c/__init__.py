@@ -1,0 +1,54 @@
+"""C target: plain C99 for microcontrollers, the integers that every other target computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from edgemem.ops import OP_NAMES
+from edgemem.target import INTEGER_TOLERANCES, Activations, Converted, Tolerance, Weights
+
+if TYPE_CHECKING:
+    from edgemem.artefact import Artefact
+    from edgemem.target import Features, Runner, Source
+
+
+@dataclass(frozen=True)
+class COptions:
+    """How the network is held, and what is written with it."""
+
+    quantize: Activations = field(
+        default="int8",
+        metadata={"help": "int8: 8-bit products, 16-bit states; int16: 16-bit values."},
+    )
+    weights: Weights = field(
+        default="model",
+        metadata={"help": "Bits of the trained matrices; model: what training fixed, or 8."},
+    )
+
+
+class CTarget:
+    """See :class:`edgemem.target.Target`."""
+
+    name: ClassVar[str] = "c"
+    summary: ClassVar[str] = "C99 for microcontrollers: no heap, no floating point"
+    ops: ClassVar[frozenset[str]] = OP_NAMES
+    integer: ClassVar[bool] = True
+    Options: ClassVar[type[COptions]] = COptions
+
+    def tolerance(self, options: COptions) -> Tolerance:
+        # integers are the same everywhere: a replay must not differ at all
+        return INTEGER_TOLERANCES[options.quantize].replayed_within(0.0)
+
+    def convert(self, model: Source, options: COptions, calibration: Features) -> Converted:
+        from .convert import convert
+
+        return convert(model, options, calibration)
+
+    def load(self, artefact: Artefact, reference_kernels: bool = False) -> Runner:
+        from .runner import CRunner
+
+        return CRunner(artefact)
+
+
+TARGET = CTarget()

@@ -1,0 +1,109 @@
+"""Host half: a network to C99 sources."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgemem.quantize import IntegerOps, build
+from edgemem.quantize.scheme import choose
+from edgemem.target import Converted
+
+from . import names
+from .identifiers import identifier
+from .network import Network, network_c
+from .parts import render, rows
+
+if TYPE_CHECKING:
+    from edgemem.quantize.formats import Format
+    from edgemem.quantize.program import Integers, Program
+    from edgemem.target import Features, Source
+
+    from . import COptions
+
+GOLDEN_STEPS = 16
+"""Steps of the test vectors in C; the file's own golden vectors are longer."""
+
+
+def convert(model: Source, options: COptions, calibration: Features) -> Converted:
+    """C99 sources of ``model``; nothing stands in front of them."""
+    scheme = choose(model.scheme, options.quantize, options.weights)
+    program = build(model.graph(), scheme, calibration).program
+    prefix = identifier(model.name)
+    network = network_c(program, model.name, model.labels, prefix)
+    texts = {
+        names.header(prefix): network.header,
+        names.source(prefix): network.source,
+        names.weights(prefix): network.weights,
+        names.golden(prefix): golden_h(program, prefix, calibration[0, :GOLDEN_STEPS]),
+        "main.c": render("main.c.in", prefix=prefix, PREFIX=prefix.upper()),
+        "CMakeLists.txt": render("CMakeLists.txt.in", prefix=prefix, PREFIX=prefix.upper(), D="$"),
+        names.TENSORS: json.dumps(_traced(program, network), separators=(",", ":")),
+    }
+    facts = {names.FACTS: facts_of(program, network, prefix), "quantize": options.quantize}
+    return Converted(b"", {name: text.encode("ascii") for name, text in texts.items()}, facts)
+
+
+def golden_h(program: Program, prefix: str, x: Features) -> str:
+    """Test vectors as a header: the first steps of a sequence.
+
+    Parameters
+    ----------
+    program : Program
+    prefix : str
+    x : (t, n_in) float32 array
+    """
+    inputs, logits = golden(program, x)
+    return render(
+        "golden.h.in",
+        prefix=prefix,
+        PREFIX=prefix.upper(),
+        steps=len(x),
+        inputs=rows(inputs.reshape(-1).tolist()),
+        logits=rows(logits.reshape(-1).tolist()),
+    )
+
+
+def golden(program: Program, x: Features) -> tuple[Integers, Integers]:
+    """Integers of the inputs (t, n_in), and the outputs (t, n_out) that belong to them."""
+    ops, states, logits = IntegerOps(program), program.zero_state(), []
+    inputs = ops.quantize(x)
+    for frame in inputs:
+        states, values = ops.step(states, frame)
+        logits.append(values[program.output])
+    return inputs, np.stack(logits)
+
+
+def facts_of(program: Program, network: Network, prefix: str) -> dict[str, Any]:
+    """What the runner needs to know."""
+    tensors = program.tensors
+    return {
+        "prefix": prefix,
+        "n_in": program.n_in,
+        "n_out": program.n_out,
+        "input": _form(tensors[program.input].form),
+        "output": _form(tensors[program.output].form),
+        "states": {
+            member: [state, tensors[state].form.bits, list(tensors[state].shape)]
+            for member, state in network.step.states.items()
+        },
+        "ram": network.ram,
+        "flash": network.step.flash,
+        "macs": program.macs(),
+    }
+
+
+def _form(form: Format) -> list[float]:
+    return [form.bits, float(form.scale), form.zero_point]
+
+
+def _traced(program: Program, network: Network) -> list[Any]:
+    kinds = {op.output: op.kind for op in program.operations}
+    table = []
+    for name in network.step.traced:
+        tensor = program.tensors[name]
+        bits, scale, zero = _form(tensor.form)
+        table.append([name, kinds[name], bits, list(tensor.shape), scale, zero])
+    return table

@@ -1,0 +1,52 @@
+"""The constant arrays of a generated source: equal ones are written once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .parts import rows
+
+SIZES = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8}
+
+
+class Tables:
+    """Arrays as they are asked for."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._texts: list[str] = []
+        self.size = 0
+        """Bytes of all arrays."""
+
+    def add(self, stem: str, ctype: str, values: NDArray[np.int64] | Sequence[str]) -> str:
+        """The name of an array with these values; ``stem`` says what it is for.
+
+        Values are integers, or constant expressions of C.
+        """
+        if isinstance(values, np.ndarray):
+            items = tuple(_constant(int(value), ctype) for value in values.reshape(-1))
+        else:
+            items = tuple(values)
+        key = (ctype, items)
+        if key not in self._names:
+            name = f"{stem}_{len(self._names)}"
+            self._names[key] = name
+            self.size += len(items) * SIZES[ctype]
+            self._texts.append(
+                f"\nstatic const {ctype} {name}[{len(items)}] = {{\n    {rows(items)}\n}};\n"
+            )
+        return self._names[key]
+
+    def text(self) -> str:
+        """The definitions of all arrays."""
+        return "".join(self._texts)
+
+
+def _constant(value: int, ctype: str) -> str:
+    """A constant of just that type; the lowest value has no literal of its own."""
+    if ctype == "int64_t":
+        return f"INT64_C({value})" if value != -(1 << 63) else "INT64_MIN"
+    return str(value) if value != -(1 << 31) else "INT32_MIN"
