@@ -66,7 +66,11 @@ setup(
     },
     packages=[*find_packages(include=["edgemem", "edgemem.*"]), *TARGETS],
     package_dir={"edgemem": "edgemem", **{name: f"targets/{name}" for name in NAMES}},
-    package_data={"": ["py.typed", "*.md"], "edgemem.pretrained": ["*.model", "*.tflite", "*.md"]},
+    package_data={
+        "": ["py.typed", "*.md"],
+        "edgemem.pretrained": ["*.model", "*.tflite", "*.md"],
+        "edgemem_c": ["templates/*.in"],
+    },
     entry_points={
         "console_scripts": ["edgemem = edgemem.cli:main"],
         "edgemem.targets": [f"{name[len('edgemem_') :]} = {name}:TARGET" for name in NAMES],
