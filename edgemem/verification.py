@@ -76,7 +76,7 @@ def verify(opened: Artefact, reference_kernels: bool = False) -> Verification:
     golden = opened.golden
     runner = target.load(opened, reference_kernels)
     y, step_time = replay(runner, golden.x)
-    scale = runner.output_scale if isinstance(runner, Inspectable) else None
+    scale = scale_of(runner)
     found = Verification(
         target=opened.target,
         engine=engine_of(runner),
@@ -114,6 +114,11 @@ def _check(found: Verification, origin: str, exact: bool) -> None:
 def engine_of(runner: Runner) -> str:
     """What computes the steps of ``runner``, as far as it says so."""
     return runner.engine if isinstance(runner, Inspectable) else type(runner).__name__
+
+
+def scale_of(runner: Runner) -> float | None:
+    """Size of one step of the outputs of ``runner``, if it says that they are integers."""
+    return runner.output_scale if isinstance(runner, Inspectable) else None
 
 
 def equal_steps(y: NDArray[Any], expected: NDArray[Any]) -> float:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
 
-    from edgemem.data.types import Clip
     from edgemem.evaluate.clips import ClipScores
     from edgemem.evaluate.latency import Latency
 
@@ -53,12 +51,13 @@ def command(
     FILE is a converted network, a trained model (it runs in float64) or the name of a pretrained
     network. Every clip is streamed through front end, network and stored decision rule.
     """
+    from edgemem.cli._progress import progress
     from edgemem.evaluate.clips import evaluate_clips
     from edgemem.evaluate.latency import latency
     from edgemem.runtime.network import open_network
 
     network = open_network(file)
-    scores = evaluate_clips(network, data, protocol, split, carry, background, _progress)
+    scores = evaluate_clips(network, data, protocol, split, carry, background, progress)
     times = latency(network)
     if as_json:
         about = {"file": str(network.path), "carry": carry, "latency": times.to_dict()}
@@ -82,11 +81,3 @@ def _time_line(times: Latency) -> str:
         f"one feature vector ({1e3 * times.period:g} ms of sound) takes {1e6 * times.whole:.0f} us,"
         f" {1e6 * times.step:.0f} us of them the network: {times.share:.2%} of real time here"
     )
-
-
-def _progress(clips: Sequence[Clip]) -> Iterable[Clip]:
-    if not sys.stderr.isatty():
-        yield from clips
-        return
-    with click.progressbar(clips, label="streaming", file=sys.stderr) as shown:
-        yield from shown

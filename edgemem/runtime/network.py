@@ -46,7 +46,7 @@ class Network:
         return Listener(self.frontend, self.runner, self.detector, self.labels)
 
 
-def open_network(file: str | Path) -> Network:
+def open_network(file: str | Path, reference_kernels: bool = False) -> Network:
     """Open a converted file, a trained model, or a pretrained network by its name.
 
     A trained model (``.model``) runs as its graph in float64.
@@ -54,6 +54,8 @@ def open_network(file: str | Path) -> Network:
     Parameters
     ----------
     file : str or path
+    reference_kernels : bool
+        Whether an interpreter is to run its plain kernels instead of its fast ones.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def open_network(file: str | Path) -> Network:
         frontend=FrontEnd.from_dict(manifest["frontend"]),
         detector=DetectorConfig.from_dict(manifest["detector"]),
         protocol=str(manifest.get("protocol", "")),
-        runner=target.load(opened),
+        runner=target.load(opened, reference_kernels),
     )
 
 
