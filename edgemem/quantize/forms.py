@@ -48,7 +48,7 @@ def choose_basis(graph: Graph, tolerance: float = TOLERANCE) -> Graph:
 
 
 def schur_basis(A: Array, B: Array) -> Array:
-    """The basis of a Legendre memory's real Schur form, in units in which inputs within 1 need just 1."""
+    """The basis of the real Schur form, in units in which inputs within 1 need just 1."""
     orthonormal = orthonormal_legendre(len(A))
     T = orthonormal @ real_schur(np.linalg.solve(orthonormal, A @ orthonormal))
     limits = bounds(np.linalg.solve(T, A @ T), np.linalg.solve(T, B), 1.0)

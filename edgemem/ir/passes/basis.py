@@ -15,7 +15,6 @@ from edgemem.ir.graph import Graph, Node
 from edgemem.ir.passes.sums import Flattener, Sum
 from edgemem.ops import Array
 
-
 DUST = 1e-13
 """Share of the largest element of a matrix below which another one is zero."""
 
