@@ -25,6 +25,10 @@ class COptions:
         default="model",
         metadata={"help": "Bits of the trained matrices; model: what training fixed, or 8."},
     )
+    frontend: bool = field(
+        default=True,
+        metadata={"help": "Write front end and detector too: sound in, keywords out."},
+    )
 
 
 class CTarget:

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgemem.frontend import FrontEnd
 from edgemem.quantize import IntegerOps, build
 from edgemem.quantize.scheme import choose
+from edgemem.runtime.detector import DetectorConfig
 from edgemem.target import Converted
 
 from . import names
 from .identifiers import identifier
 from .network import Network, network_c
 from .parts import render, rows
+from .sound import Sound, sound_c
 
 if TYPE_CHECKING:
     from edgemem.quantize.formats import Format
@@ -32,18 +35,40 @@ def convert(model: Source, options: COptions, calibration: Features) -> Converte
     scheme = choose(model.scheme, options.quantize, options.weights)
     program = build(model.graph(), scheme, calibration).program
     prefix = identifier(model.name)
-    network = network_c(program, model.name, model.labels, prefix)
+    sound = _sound(model, program, prefix) if options.frontend else None
+    parts, calls = ((), ()) if sound is None else (sound.parts, sound.calls)
+    network = network_c(program, model.name, model.labels, prefix, parts, calls)
     texts = {
         names.header(prefix): network.header,
         names.source(prefix): network.source,
         names.weights(prefix): network.weights,
         names.golden(prefix): golden_h(program, prefix, calibration[0, :GOLDEN_STEPS]),
-        "main.c": render("main.c.in", prefix=prefix, PREFIX=prefix.upper()),
+        "main.c": main_c(prefix, sound is not None),
         "CMakeLists.txt": render("CMakeLists.txt.in", prefix=prefix, PREFIX=prefix.upper(), D="$"),
         names.TENSORS: json.dumps(_traced(program, network), separators=(",", ":")),
     }
     facts = {names.FACTS: facts_of(program, network, prefix), "quantize": options.quantize}
     return Converted(b"", {name: text.encode("ascii") for name, text in texts.items()}, facts)
+
+
+def _sound(model: Source, program: Program, prefix: str) -> Sound | None:
+    """Front end and detector of a model that says them; a network alone has none."""
+    frontend, rule = getattr(model, "frontend", None), getattr(model, "detector", None)
+    if not isinstance(frontend, FrontEnd) or not isinstance(rule, DetectorConfig):
+        return None
+    return sound_c(program, frontend, rule, model.labels, prefix)
+
+
+def main_c(prefix: str, hears: bool) -> str:
+    """The example; ``hears`` says whether there is a front end."""
+    names = {"prefix": prefix, "PREFIX": prefix.upper()}
+    return render(
+        "main.c.in",
+        **names,
+        then=", then keywords in raw sound" if hears else "",
+        listen=render("listen.c.in", **names) if hears else "",
+        call="\n    listen();" if hears else "",
+    )
 
 
 def golden_h(program: Program, prefix: str, x: Features) -> str:

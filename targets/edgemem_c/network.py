@@ -38,7 +38,12 @@ class Network:
 
 
 def network_c(
-    program: Program, title: str, labels: Sequence[str], prefix: str, parts: Sequence[CPart] = ()
+    program: Program,
+    title: str,
+    labels: Sequence[str],
+    prefix: str,
+    parts: Sequence[CPart] = (),
+    calls: Sequence[str] = (),
 ) -> Network:
     """The C of ``program``.
 
@@ -53,6 +58,8 @@ def network_c(
         A lower-case C identifier; every global name begins with it.
     parts : sequence of CPart
         Further parts of the same two files.
+    calls : sequence of str
+        Kernels that these need.
 
     Raises
     ------
@@ -77,7 +84,7 @@ def network_c(
         "network.c.in",
         **names,
         prologue=_prologue(prefix, step),
-        kernels=kernels(step.calls),
+        kernels=kernels({*step.calls, *calls}),
         labels=",\n    ".join(literal(label) for label in labels),
         body="\n".join(f"    {line}" for line in step.body).replace(
             " TRACE(", f" {prefix.upper()}_TRACE("

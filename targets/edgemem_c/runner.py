@@ -48,12 +48,12 @@ class CRunner:
             ) from error
         self._library = self._load()
         self.engine = f"C, {find_compiler()[0]}"
-        self.output_scale = float(self._output.scale)
+        self.output_scale = float(self.output_format.scale)
         size = int(self._library.host_state_size())
         self._state, self._before = ((ctypes.c_int64 * (size // 8 + 1))() for _ in range(2))
         self._x, self._y = np.zeros(self.n_in, np.float32), np.zeros(self.n_out, np.float32)
-        self._input = np.zeros(self.n_in, self._input_form.dtype)
-        self._logits = np.zeros(self.n_out, self._output.dtype)
+        self._input = np.zeros(self.n_in, self.input_format.dtype)
+        self._logits = np.zeros(self.n_out, self.output_format.dtype)
         # addresses, worked out once: a step takes a microsecond or two
         held = (ctypes.addressof(self._state), ctypes.addressof(self._before))
         arrays = (self._input, self._logits, self._x, self._y)
@@ -73,7 +73,7 @@ class CRunner:
         if not _PREFIX.fullmatch(self._prefix) or not all(map(_MEMBER.fullmatch, self._members)):
             raise ValueError("a name that is no identifier")
         self.n_in, self.n_out = int(facts["n_in"]), int(facts["n_out"])
-        self._input_form, self._output = Format(*facts["input"]), Format(*facts["output"])
+        self.input_format, self.output_format = Format(*facts["input"]), Format(*facts["output"])
 
     def reset(self) -> None:
         getattr(self._library, f"{self._prefix}_reset")(self._integers[0])
@@ -122,7 +122,7 @@ class CRunner:
         """
         if not self._stepped:
             return {}
-        form = self._input_form
+        form = self.input_format
         found = {"x": Values(self._input.copy(), "", float(form.scale), form.zero_point)}
         table = json.loads(self._artefact.part(names.TENSORS))
         sizes = [int(np.prod(shape)) * bits // 8 for _, _, bits, shape, _, _ in table]
@@ -158,7 +158,7 @@ class CRunner:
         return library
 
     def _host(self) -> str:
-        form, prefix = self._input_form, self._prefix
+        form, prefix = self.input_format, self._prefix
         offsets = [f"offsetof({prefix}_state, {member})" for member in self._members]
         return render(
             "host.c.in",
@@ -166,10 +166,10 @@ class CRunner:
             PREFIX=prefix.upper(),
             # a 32-bit float is exact in hexadecimal
             input_scale=f"{float(form.scale).hex()}F",
-            output_scale=f"{float(self._output.scale).hex()}F",
+            output_scale=f"{float(self.output_format.scale).hex()}F",
             input_zero=form.zero_point,
             input_low=form.lowest,
             input_high=form.highest,
-            output_zero=self._output.zero_point,
+            output_zero=self.output_format.zero_point,
             offsets=", ".join(offsets) or "0",
         )
