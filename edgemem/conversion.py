@@ -125,9 +125,8 @@ def convert(
     """
     chosen = target.get(target_name)
     settings = make_options(chosen, options or {})
-    graph = model.graph()
-    check_ops(chosen, graph)
-    check_finite(graph)
+    check_ops(chosen, model.graph())
+    check_finite(model.graph())
     sequences = model.calibration.features if calibration is None else calibration
     if not sequences.size:
         raise ConfigError(
@@ -148,7 +147,7 @@ def convert(
     golden = Golden(x, replay(plain, x)[0])
     made = artefact.build(converted.payload, fields, model.labels, golden, converted.parts)
     data = artefact.to_bytes(made)
-    report = _measure(model, graph, runner, sequences, len(data))
+    report = _measure(model, model.reference(), runner, sequences, len(data))
     _check(report, tolerance, chosen.name)
     return data, report
 

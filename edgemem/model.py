@@ -25,6 +25,7 @@ from edgemem.frontend import FrontEnd
 from edgemem.ir import Graph, trace
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
+from edgemem.quantize.rounding import rounded_network
 from edgemem.runtime.detector import DetectorConfig
 
 FORMAT = 2
@@ -112,8 +113,17 @@ class Model:
             )
 
     def graph(self) -> Graph:
-        """One step of the network."""
+        """One step of the network, for a conversion."""
         return trace(self.cell, self.params)
+
+    def reference(self) -> Graph:
+        """One step of the network as it was trained: rounded where its scheme has formats.
+
+        What a converted form is measured against.
+        """
+        if self.scheme is None or self.scheme.plan is None:
+            return self.graph()
+        return rounded_network(self.cell, self.params, self.scheme)
 
     @property
     def n_params(self) -> int:

@@ -122,6 +122,10 @@ class Source(Protocol):
         """One step of the network."""
         ...
 
+    def reference(self) -> Graph:
+        """One step of the network as it was trained, what a converted form is measured against."""
+        ...
+
 
 @dataclass(frozen=True)
 class Tolerance:

@@ -132,5 +132,5 @@ def _from_model(path: Path) -> Network:
         frontend=model.frontend,
         detector=model.detector,
         protocol=model.protocol,
-        runner=GraphRunner(model.graph()),
+        runner=GraphRunner(model.reference()),
     )

@@ -33,7 +33,7 @@ class ReferenceTarget:
     def convert(self, model: Source, options: ReferenceOptions, calibration: Features) -> Converted:
         from .convert import convert
 
-        return convert(model.graph())
+        return convert(model.reference())
 
     def load(self, artefact: Artefact, reference_kernels: bool = False) -> Runner:
         from .runner import ReferenceRunner

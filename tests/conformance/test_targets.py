@@ -76,6 +76,9 @@ class Net:
                 params[name] = array + rng.normal(scale=0.3, size=array.shape)
         return trace(self.cell, params)
 
+    def reference(self) -> Graph:
+        return self.graph()
+
 
 def sequences(seed: int, n: int, t: int) -> np.ndarray:
     """Smooth noise, as features are."""
