@@ -134,7 +134,7 @@ def convert(
             "with --calibrate"
         )
     converted = chosen.convert(model, settings, sequences)
-    tolerance = chosen.tolerance(settings)
+    tolerance = chosen.tolerance(settings, model.scheme)
     fields = {**_fields(model, chosen, tolerance), **converted.facts}
     x = golden_inputs(sequences)
     empty = Golden(x, np.zeros((*x.shape[:2], len(model.labels)), np.float32))
@@ -234,5 +234,6 @@ def _check(report: Report, tolerance: Tolerance, name: str) -> None:
             f"target {name!r}: the converted network is too far from the trained one: distance "
             f"{report.distance:.3g} (allowed {tolerance.distance:.3g}), the same decision on "
             f"{report.agreement:.1%} of {report.clips} clips (at least {tolerance.agreement:.1%}); "
-            "nothing was written; calibrate on more or louder clips, or choose a wider form"
+            "nothing was written; calibrate on more or louder clips, choose a wider form, or train it "
+            "in this one (edgemem train kws --from MODEL --qat)"
         )

@@ -160,17 +160,37 @@ Activations = Literal["int8", "int16"]
 Weights = Literal["model", "8", "4", "2"]
 """Bits of trained matrices; ``"model"`` stands for what training fixed, or 8."""
 
-INTEGER_TOLERANCES = {
+_ROUNDED = {
     # 8 bits of each product are 0.02 to 0.07 of a trained network's logits; networks with random
     # weights, which no training taught to be sure, reach twice that
-    "int8": Tolerance(distance=0.2, agreement=0.95, replay=0.2),
-    "int16": Tolerance(distance=0.1, agreement=0.97, replay=0.1),
+    ("int8", 8): Tolerance(distance=0.2, agreement=0.95, replay=0.2),
+    ("int16", 8): Tolerance(distance=0.1, agreement=0.97, replay=0.1),
+    # matrices plainly rounded to 4 bits are 0.35 to 0.6 of the logits, and one decision in ten may
+    # fall otherwise; 2 bits leave no more than a search's few, harmless matrices
+    (None, 4): Tolerance(distance=0.7, agreement=0.9, replay=0.2),
+    (None, 2): Tolerance(distance=0.8, agreement=0.9, replay=0.2),
 }
-"""What rounding costs, whichever target runs the integers.
 
-Kernels that round one value in some hundred otherwise by one step, as fast ones do, come back as
-far from the golden outputs as rounding itself is from floats: hence the replay.
-"""
+
+def rounding_tolerance(options: Any, trained: Scheme | None) -> Tolerance:
+    """What rounding may cost, whichever target runs the integers.
+
+    Kernels that round one value in some hundred otherwise by one step, as fast ones do, come back
+    as far from the golden outputs as rounding itself is from floats: hence the replay.
+
+    Parameters
+    ----------
+    options
+        With the fields ``quantize`` (:data:`Activations`) and ``weights`` (:data:`Weights`).
+    trained : Scheme, optional
+        What training fixed. A network that was trained in its own roundings is held to the
+        tolerance of 8 bits, since it is measured against itself with these roundings.
+    """
+    from edgemem.quantize.scheme import choose
+
+    scheme = choose(trained, options.quantize, options.weights)
+    narrowest = 8 if scheme.plan is not None else min(scheme.weights, *scheme.layers.values(), 8)
+    return _ROUNDED[options.quantize if narrowest == 8 else None, narrowest]
 
 
 @dataclass(frozen=True)
@@ -223,8 +243,8 @@ class Target(Protocol):
         """
         ...
 
-    def tolerance(self, options: Any) -> Tolerance:
-        """What a conversion with ``options`` must keep."""
+    def tolerance(self, options: Any, trained: Scheme | None = None) -> Tolerance:
+        """What a conversion with ``options`` must keep; ``trained`` is the model's scheme."""
         ...
 
     def convert(self, model: Source, options: Any, calibration: Features) -> Converted:

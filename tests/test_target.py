@@ -8,6 +8,8 @@ import pytest
 from edgemem import artefact, target
 from edgemem.artefact import Golden
 from edgemem.errors import UnknownTargetError
+from edgemem.quantize import Scheme
+from edgemem.quantize.plan import Plan
 
 GOLDEN = Golden(np.zeros((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32))
 
@@ -38,3 +40,21 @@ def test_a_file_of_a_target_that_is_not_installed() -> None:
     made = artefact.build(b"", {"target": "abacus"}, (), GOLDEN, {})
     with pytest.raises(UnknownTargetError, match="abacus"):
         target.load(made)
+
+
+def test_the_narrowest_matrix_decides_what_rounding_may_cost() -> None:
+    chosen = target.get("fixed")
+    wide, four = chosen.Options(), chosen.Options(weights="4")
+    assert chosen.tolerance(four).distance > chosen.tolerance(wide).distance
+    mixed = Scheme(layers={"1.lmu.W_m": 2})
+    assert chosen.tolerance(wide, mixed) == chosen.tolerance(chosen.Options(weights="2"))
+    # asked for 8 bits, the searched widths do not count
+    assert chosen.tolerance(chosen.Options(weights="8"), Scheme(weights=4)) == chosen.tolerance(
+        wide
+    )
+
+
+def test_a_network_trained_in_its_roundings_is_held_to_8_bits() -> None:
+    chosen = target.get("fixed")
+    trained = Scheme(weights=4, plan=Plan({}, {}))
+    assert chosen.tolerance(chosen.Options(), trained) == chosen.tolerance(chosen.Options())

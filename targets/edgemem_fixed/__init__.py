@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from edgemem.ops import OP_NAMES
-from edgemem.target import INTEGER_TOLERANCES, Activations, Converted, Tolerance, Weights
+from edgemem.target import Activations, Converted, Tolerance, Weights, rounding_tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
+    from edgemem.quantize import Scheme
     from edgemem.target import Features, Runner, Source
 
 
@@ -36,9 +37,9 @@ class FixedTarget:
     integer: ClassVar[bool] = True
     Options: ClassVar[type[FixedOptions]] = FixedOptions
 
-    def tolerance(self, options: FixedOptions) -> Tolerance:
+    def tolerance(self, options: FixedOptions, trained: Scheme | None = None) -> Tolerance:
         # integers are the same everywhere: a replay must not differ at all
-        return INTEGER_TOLERANCES[options.quantize].replayed_within(0.0)
+        return rounding_tolerance(options, trained).replayed_within(0.0)
 
     def convert(self, model: Source, options: FixedOptions, calibration: Features) -> Converted:
         from .convert import convert

@@ -10,6 +10,7 @@ from edgemem.target import Converted, Tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
+    from edgemem.quantize import Scheme
     from edgemem.target import Features, Runner, Source
 
 
@@ -27,7 +28,7 @@ class ReferenceTarget:
     integer: ClassVar[bool] = False
     Options: ClassVar[type[ReferenceOptions]] = ReferenceOptions
 
-    def tolerance(self, options: ReferenceOptions) -> Tolerance:
+    def tolerance(self, options: ReferenceOptions, trained: Scheme | None = None) -> Tolerance:
         return Tolerance(distance=1e-6, agreement=1.0, replay=1e-5)
 
     def convert(self, model: Source, options: ReferenceOptions, calibration: Features) -> Converted:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from edgemem.errors import ConfigError, MissingExtraError
 from edgemem.ops import OP_NAMES
-from edgemem.target import INTEGER_TOLERANCES, Converted, Tolerance, Weights
+from edgemem.target import Converted, Tolerance, Weights, rounding_tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
+    from edgemem.quantize import Scheme
     from edgemem.target import Features, Runner, Source
 
 Mode = Literal["int8", "int16", "none"]
 
-# an interpreter's fast kernels may round a product otherwise by one step, and a state carries
-# that on: hence a replay within the tolerance of rounding itself
-TOLERANCES = {**INTEGER_TOLERANCES, "none": Tolerance(1e-3, 0.99, 1e-3)}
+FLOATS = Tolerance(distance=1e-3, agreement=0.99, replay=1e-3)
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,10 @@ class TFLiteOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.quantize not in TOLERANCES:
+        if self.quantize not in get_args(Mode):
             raise ConfigError(
-                f"quantize: no form named {self.quantize!r}; known: {', '.join(sorted(TOLERANCES))}"
+                f"quantize: no form named {self.quantize!r}; "
+                f"known: {', '.join(sorted(get_args(Mode)))}"
             )
 
 
@@ -55,8 +55,8 @@ class TFLiteTarget:
     integer: ClassVar[bool] = True
     Options: ClassVar[type[TFLiteOptions]] = TFLiteOptions
 
-    def tolerance(self, options: TFLiteOptions) -> Tolerance:
-        return TOLERANCES[options.quantize]
+    def tolerance(self, options: TFLiteOptions, trained: Scheme | None = None) -> Tolerance:
+        return FLOATS if options.quantize == "none" else rounding_tolerance(options, trained)
 
     def convert(self, model: Source, options: TFLiteOptions, calibration: Features) -> Converted:
         try:
