@@ -9,7 +9,6 @@ from edgemem.frontend.integer import WINDOW_BITS, Int, IntegerFrontEnd
 
 from .parts import CPart, render, rows
 
-
 _UPPER = """\
         if (FRONTEND_M - k <= FRONTEND_BINS) {
             frontend_store_power(high, sum_re - turned_re, sum_im - turned_im);
@@ -101,20 +100,21 @@ def _constants(form: IntegerFrontEnd) -> dict[str, object]:
 
 def _tables(form: IntegerFrontEnd) -> tuple[dict[str, object], int]:
     """Tables by name with their lengths, and their bytes."""
-    cosine = fft.quarter_wave(form.config.n_fft)
+    quarter = fft.quarter_wave(form.config.n_fft)
+    sine = np.concatenate([quarter[::-1], quarter[1:-1], -quarter[::-1]])[:-1]
     bands, weights = _sparse(form.filters)
     values = {
         "window": rows(form.window),
         "n_window": len(form.window),
-        "cosine": rows(cosine),
-        "n_cosine": len(cosine),
+        "sine": rows(sine),
+        "n_sine": len(sine),
         "weights": rows(weights),
         "n_weights": len(weights),
         "bands": rows(f"{{{first}, {count}}}" for first, count in bands),
         "log": rows(fft.LOG_TABLE),
         "n_log": len(fft.LOG_TABLE),
     }
-    words = len(form.window) + len(cosine) + len(fft.LOG_TABLE) + len(bands)
+    words = len(form.window) + len(sine) + len(fft.LOG_TABLE) + len(bands)
     return values, 4 * words + 2 * len(weights)
 
 
