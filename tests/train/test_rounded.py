@@ -238,7 +238,7 @@ def rows_of(result) -> list[tuple[float, ...]]:
     return [(row["epoch"], row["loss"], row["validation_accuracy"]) for row in rows]
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -263,11 +263,11 @@ def test_from_scratch_it_goes_on_where_it_was_stopped_in_either_part(
         save(self, path)
         seen.append(path)
         if len(seen) == stop:
-            raise Stopped
+            raise StoppedError
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Checkpoint, "save", saved)
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             run.train(out, resume=False, quiet=True)
     again = run.train(out, resume=True, quiet=True)
     np.testing.assert_allclose(rows_of(again), rows_of(whole), atol=1e-4)
