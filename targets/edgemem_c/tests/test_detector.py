@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Union
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.integer_detector import IntegerDetector
 from edgemem_c.detector import detector_c
+from edgemem_c.parts import CPart
+
+Build = Callable[[CPart, str], Callable[[bytes], bytes]]
+Logits = Union[npt.NDArray[np.int8], npt.NDArray[np.int16]]
 
 LABELS = ("_silence_", "_unknown_", "yes", "no", "up", "down")
 CASES = {
@@ -44,7 +51,7 @@ int main(void)
 ROW = np.dtype([("posteriors", np.uint16, len(LABELS)), ("heard", np.int32)])
 
 
-def logits_of(bits: int, count: int) -> np.ndarray:
+def logits_of(bits: int, count: int) -> Logits:
     """Vectors in which a label stands out for a while; the lowest and highest, all equal."""
     rng = np.random.default_rng(bits)
     top = 2 ** (bits - 1)
@@ -53,7 +60,8 @@ def logits_of(bits: int, count: int) -> np.ndarray:
     rows = rng.normal(0, 0.1, (len(speaker), 6)) + height[:, None] * np.eye(6)[speaker]
     ends = rng.choice([-top, top - 1], (50, 6))
     rows = np.concatenate([rows * top, ends, np.full((50, 6), -top), [[-top] + 5 * [top - 1]] * 50])
-    return np.rint(rows).clip(-top, top - 1).astype(f"int{bits}")
+    whole = np.rint(rows).clip(-top, top - 1)
+    return np.asarray(whole, np.int8) if bits == 8 else np.asarray(whole, np.int16)
 
 
 def detector(name: str) -> IntegerDetector:
@@ -62,7 +70,7 @@ def detector(name: str) -> IntegerDetector:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_c_gives_the_bits_of_numpy(name: str, build) -> None:
+def test_c_gives_the_bits_of_numpy(name: str, build: Build) -> None:
     numpy, bits = detector(name), CASES[name][1]
     logits = logits_of(bits, 2000)
     part = detector_c(numpy.rule, bits, "kws")
@@ -78,7 +86,9 @@ def test_c_gives_the_bits_of_numpy(name: str, build) -> None:
     assert events or name in ("fine", "sure")
 
 
-def test_a_cortex_m4_needs_no_library_but_its_compilers(for_cortex_m4) -> None:
+def test_a_cortex_m4_needs_no_library_but_its_compilers(
+    for_cortex_m4: Callable[[CPart], str],
+) -> None:
     part = detector_c(detector("ordinary").rule, 8, "kws")
     symbols = [line.split() for line in for_cortex_m4(part).splitlines()]
     assert {line[-1] for line in symbols if line[-2] in "TDBRC"} == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 
 from edgemem.frontend import PICTURES, FrontEnd, IntegerFrontEnd
 from edgemem_c.frontend import frontend_c
+from edgemem_c.parts import CPart
 
 Samples = npt.NDArray[np.int16]
+Build = Callable[[CPart, str], Callable[[bytes], bytes]]
 
 FRONTENDS = {
     "pictures": PICTURES,
@@ -62,11 +65,11 @@ def sounds(count: int) -> Samples:
         20000 * np.sin(places**2 * np.pi / (4 * part)),
         rng.integers(-1, 2, part),
     ]
-    return np.concatenate(pieces).astype(np.int16)
+    return np.asarray(np.concatenate(pieces), np.int16)
 
 
 @pytest.mark.parametrize("name", FRONTENDS)
-def test_c_gives_the_bits_of_numpy(name: str, build) -> None:
+def test_c_gives_the_bits_of_numpy(name: str, build: Build) -> None:
     form = IntegerFrontEnd.of(FRONTENDS[name])
     samples = sounds(48000)
     part = frontend_c(form, "kws")
@@ -78,7 +81,7 @@ def test_c_gives_the_bits_of_numpy(name: str, build) -> None:
     np.testing.assert_array_equal(got, expected)
 
 
-def test_reset_forgets_every_sample(build) -> None:
+def test_reset_forgets_every_sample(build: Build) -> None:
     form = IntegerFrontEnd.of(FRONTENDS["pairs"])
     samples = sounds(6400)
     part = frontend_c(form, "kws")
@@ -95,7 +98,7 @@ def test_reset_forgets_every_sample(build) -> None:
     assert output == form.features(samples).tobytes()
 
 
-def test_a_cortex_m4_spends_no_more_than_it_says(for_cortex_m4) -> None:
+def test_a_cortex_m4_spends_no_more_than_it_says(for_cortex_m4: Callable[[CPart], str]) -> None:
     part = frontend_c(IntegerFrontEnd.of(FRONTENDS["pairs"]), "kws")
     symbols = [line.split() for line in for_cortex_m4(part).splitlines()]
     tables = sum(int(line[1], 16) for line in symbols if len(line) == 4 and line[2] in "rR")
@@ -108,7 +111,7 @@ def test_a_cortex_m4_spends_no_more_than_it_says(for_cortex_m4) -> None:
     assert part.ram < 4096
 
 
-def test_only_names_with_the_prefix_are_seen_outside(for_cortex_m4) -> None:
+def test_only_names_with_the_prefix_are_seen_outside(for_cortex_m4: Callable[[CPart], str]) -> None:
     part = frontend_c(IntegerFrontEnd.of(PICTURES), "hey")
     symbols = [line.split() for line in for_cortex_m4(part).splitlines()]
     outside = {line[-1] for line in symbols if line[-2] in "TDBRC"}
