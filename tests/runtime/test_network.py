@@ -28,7 +28,7 @@ def converted(tone_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     opened = SimpleNamespace(manifest=manifest)
     read = SimpleNamespace(read=lambda path: opened)
     monkeypatch.setattr(edgemem, "artefact", read, raising=False)
-    loader = SimpleNamespace(load=lambda artefact: runner)
+    loader = SimpleNamespace(load=lambda artefact, reference_kernels: runner)
     monkeypatch.setattr(edgemem, "target", loader, raising=False)
     (tmp_path / "tones.tflite").write_bytes(b"TFL3")
     return manifest
