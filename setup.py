@@ -17,6 +17,7 @@ CONVERT = ["flatbuffers>=23.5", "tflite==2.18.0"]
 AUDIO = ["soundfile>=0.12,<1"]
 SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
 PLOT = ["matplotlib>=3.7,<3.11"]
+QUANTIZE = ["optuna==5.0.0", *PLOT]
 # The newest versions that import together: nengo-dl 3.6.0 ends at TensorFlow 2.12.
 TRAIN = [
     "tensorflow==2.12.1",
@@ -62,7 +63,8 @@ setup(
         "audio": AUDIO,
         "synth": SYNTH,
         "plot": PLOT,
-        "test": [*TRAIN, *SYNTH, *TEST],
+        "quantize": QUANTIZE,
+        "test": [*TRAIN, *SYNTH, *QUANTIZE, *TEST],
     },
     packages=[*find_packages(include=["edgemem", "edgemem.*"]), *TARGETS],
     package_dir={"edgemem": "edgemem", **{name: f"targets/{name}" for name in NAMES}},

@@ -27,6 +27,7 @@ HOST = {
     "nengo_dl",
     "scipy",
     "matplotlib",
+    "optuna",
     "PIL",
     "soundfile",
     "flatbuffers",

@@ -2,7 +2,7 @@
 
 An assignment gives each trained matrix 8, 4 or 2 bits. The first ones are set: all alike, and
 points of a path that narrows whichever matrix costs least for the bytes that it saves. Then every
-third one is drawn by Optuna (:mod:`edgemem.quantize.study`) and the others are neighbours of the
+third one is drawn by Optuna (:mod:`edgemem.evaluate.study`) and the others are neighbours of the
 best so far: a search of some dozens of trials is too short for draws alone.
 """
 

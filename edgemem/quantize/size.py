@@ -1,7 +1,10 @@
-"""Bytes that the numbers of an integer program take on a device."""
+"""Bytes: of the parameters of an integer program, and in words."""
 
 from __future__ import annotations
 
+import re
+
+from edgemem.errors import ConfigError
 from edgemem.quantize.program import Program, Shape
 
 
@@ -29,3 +32,25 @@ def parameter_bytes(program: Program) -> int:
         else:
             total += int(array.nbytes)
     return total
+
+
+_SIZE = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 10**6, "kib": 1024, "mib": 1024**2}
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes in words: ``45kB`` is 45,000, ``45KiB`` 46,080, ``45000`` itself.
+
+    Raises
+    ------
+    ConfigError
+        If it is no size of 1 byte or more.
+    """
+    found = _SIZE.fullmatch(text)
+    factor = None if found is None else _UNITS.get(found[2].lower())
+    if found is None or factor is None:
+        raise ConfigError(f"{text!r} is no number of bytes; expected such as 45kB, 45KiB or 45000")
+    size = int(float(found[1].replace(",", "").replace("_", "")) * factor)
+    if size < 1:
+        raise ConfigError(f"{text!r} is less than 1 byte")
+    return size
