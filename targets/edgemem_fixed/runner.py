@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgemem.errors import ArtefactError, ConfigError, GraphError, ShapeError
+from edgemem.errors import ShapeError
 from edgemem.ir.values import Values
 from edgemem.quantize.integer import IntegerOps
-from edgemem.quantize.program import Integers, Program
-
-from .names import ARRAYS, PROGRAM
+from edgemem.quantize.program import Integers
+from edgemem.quantize.stored import read_program
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -32,14 +30,7 @@ class FixedRunner:
     """
 
     def __init__(self, artefact: Artefact) -> None:
-        text, arrays = artefact.part(PROGRAM), artefact.arrays(ARRAYS)
-        try:
-            self.program = Program.from_dict(json.loads(text), arrays)
-        except (ValueError, KeyError, TypeError, GraphError, ConfigError) as error:
-            raise ArtefactError(
-                f"{artefact.origin}: {PROGRAM} holds no integer program ({error}); "
-                "convert the model again"
-            ) from error
+        self.program = read_program(artefact)
         self._ops = IntegerOps(self.program)
         self.n_in, self.n_out = self.program.n_in, self.program.n_out
         self.engine = f"numpy {np.__version__}, integers"
