@@ -107,7 +107,7 @@ def _check(found: Verification, origin: str, exact: bool) -> None:
         raise ToleranceError(
             f"{origin}: only {found.equal:.2%} of the steps come back as the golden vectors have "
             f"them, and integers must be the same everywhere; {found.engine} on "
-            f"{found.processor} computes others: try another version of it"
+            f"{found.processor} rounds otherwise: try another version of it"
         )
 
 

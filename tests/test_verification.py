@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ CELLS: dict[str, Cell] = {
 }
 
 
+@cache
 def converted(cell: str, target_name: str, **options: str) -> Artefact:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(20, 30, N_IN)).astype(np.float32)
