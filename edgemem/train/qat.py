@@ -81,6 +81,8 @@ class Qat:
 def read_layers(path: Path) -> dict[str, int]:
     """Widths of single matrices from a JSON file such as ``{"1.lmu.W_m": 4}``.
 
+    They may also stand under ``"layers"``, as ``edgemem quantize`` writes what it found.
+
     Raises
     ------
     ConfigError
@@ -90,6 +92,8 @@ def read_layers(path: Path) -> dict[str, int]:
         found = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path}: no JSON file that can be read ({error})") from error
+    if isinstance(found, dict):
+        found = found.get("layers", found)
     if not isinstance(found, dict) or not all(type(bits) is int for bits in found.values()):
         raise ConfigError(
             f'{path}: expected a JSON object of names and bits, such as {{"1.lmu.W_m": 4}}; '
