@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgemem import artefact, conversion
+from edgemem import artefact, conversion, target
 from edgemem.artefact import Artefact
 from edgemem.cells import LEM, LMU, Dense, Norm, Stack
 from edgemem.data.types import Skipped
@@ -26,6 +26,7 @@ from edgemem.runtime.detector import DetectorConfig, decide
 from edgemem.runtime.network import Network, open_network
 
 N_IN = 4
+OTHERS = sorted(set(target.available()) - {"fixed", "tflite", "reference"})
 LABELS = ("a", "b", "c")
 
 
@@ -68,8 +69,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(model, root / "s.model")
     # a file holds rounded arrays and sequences
     model = load(root / "s.model")
-    for target in ("fixed", "tflite", "reference"):
-        (root / f"s.{target}").write_bytes(conversion.convert(model, target)[0])
+    for name in ("fixed", "tflite", "reference", *OTHERS):
+        (root / f"s.{name}").write_bytes(conversion.convert(model, name)[0])
     return root
 
 
@@ -121,10 +122,11 @@ def test_a_thing_and_itself_differ_nowhere(
     assert found.accuracy is not None and found.accuracy[0] == found.accuracy[1]
 
 
-def test_fixed_and_reference_kernels_agree_in_every_tensor(
-    folder: Path, clips: list[Heard]
+@pytest.mark.parametrize("other", [t for t in ("tflite", *OTHERS) if target.get(t).integer])
+def test_integer_targets_agree_in_every_tensor(
+    folder: Path, clips: list[Heard], other: str
 ) -> None:
-    found = compare(*pair(folder, "s.fixed", "s.tflite"), clips)
+    found = compare(*pair(folder, "s.fixed", f"s.{other}"), clips)
     assert found.first is None and found.equal_frames == 1.0
     assert found.output.last_places == 0.0
     operations = program_of(artefact.read(folder / "s.fixed")).operations
