@@ -219,6 +219,97 @@ def test_options_that_cannot_work(
     assert not list(tmp_path.iterdir())
 
 
+def test_rounded_training_from_scratch_and_from_a_model(
+    finished, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "widths.json").write_text('{"3.dense.W": 8}')
+    widths = ("--layers", str(tmp_path / "widths.json"))
+    fresh = tmp_path / "fresh.model"
+    command = arguments(folder, fresh, "--qat", "--weights", "4", "--qat-epochs", "1", *widths)
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert len(history_of(fresh)) == 4
+    assert [path.name for path in tmp_path.glob("*checkpoint")] == []
+    # the first norm went into the layer above it
+    model = load(fresh)
+    assert model.scheme is not None
+    assert (model.scheme.weights, dict(model.scheme.layers)) == (4, {"2.dense.W": 8})
+    assert model.card["qat"]["epochs"] == 1
+    assert model.card["qat"]["learning_rate"] == pytest.approx(0.25 * 4e-3)
+
+    further = tmp_path / "further.model"
+    options = ("--qat", "--weights", "2", "--qat-epochs", "2", "--learning-rate", "0.003")
+    result = run(*base_arguments(folder, further, finished[0], *options), "--json")
+    assert result.exit_code == 0, result.output
+    model = load(further)
+    assert model.scheme is not None
+    assert model.scheme.weights == 2
+    assert model.card["from"] == {"name": "kws", "digest": load(finished[0]).digest}
+    assert model.card["qat"]["learning_rate"] == 0.003
+    best = max(row["validation_accuracy"] for row in history_of(further))
+    assert json.loads(result.stdout)["validation_accuracy"] == best
+
+
+def base_arguments(folder: Path, out: Path, base: Path, *more: str) -> list[str]:
+    return [
+        *("train", "kws", "--data", str(folder / "set.npz"), "--from", str(base)),
+        *("--frontend", str(folder / "frontend.json"), "--out", str(out), "--seed", "3", *more),
+    ]
+
+
+@pytest.mark.parametrize(
+    "more,message",
+    [
+        (("--weights", "4"), "--weights is an option of rounded training; add --qat"),
+        (("--qat-epochs", "2"), "--qat-epochs is an option of rounded training; add --qat"),
+        (("--from", "kws12-lmu"), "--from is an option of rounded training; add --qat"),
+        (("--qat", "--qat-epochs", "4"), "4 epochs in rounded form leave none of 4 to train"),
+        (("--qat", "--from", "kws12-lmu"), "--from goes on with the network of MODEL; leave out"),
+    ],
+    ids=str,
+)
+def test_options_of_rounded_training_that_cannot_work(
+    more: tuple[str, ...], message: str, folder: Path, tmp_path: Path
+) -> None:
+    assert message in refused(*arguments(folder, tmp_path / "a.model", *more))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "more,message",
+    [
+        (("--recipe", "lem"), "the network of MODEL; leave out --recipe"),
+        (("--cell", "lem"), "the network of MODEL; leave out --cell"),
+        (("--epochs", "3"), "--from trains in rounded form alone; say --qat-epochs, not --epochs"),
+    ],
+    ids=str,
+)
+def test_a_model_that_goes_on_says_itself_what_it_is(
+    more: tuple[str, ...], message: str, finished, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.model"
+    assert message in refused(*base_arguments(folder, out, finished[0], "--qat", *more))
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("{", "no JSON file that can be read"),
+        ("[4]", "expected a JSON object of names and bits"),
+        ('{"1.lmu.W_m": "4"}', "expected a JSON object of names and bits"),
+        ('{"1.lmu.W_m": 3}', "1.lmu.W_m of 3 bits; known: 8, 4, 2"),
+        ('{"1.lmu.W": 4}', "no trained matrix named '1.lmu.W'; known: 1.lmu.W_m, 1.lmu.W_x"),
+    ],
+    ids=str,
+)
+def test_widths_that_cannot_be_meant(text: str, message: str, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "widths.json"
+    path.write_text(text)
+    command = arguments(folder, tmp_path / "a.model", "--qat", "--layers", str(path))
+    assert message in refused(*command)
+    assert [path.name for path in tmp_path.iterdir()] == ["widths.json"]
+
+
 def test_a_seed_below_zero_is_no_seed(folder: Path, tmp_path: Path) -> None:
     result = run(*arguments(folder, tmp_path / "a.model", "--seed", "-1"))
     assert result.exit_code == 2
