@@ -25,8 +25,9 @@ ROUNDING = 0.5 + 2.0**-5
 DECAYED = 1e-2
 """A power of ``A`` this small in the maximum norm ends the search for one."""
 
-MOST_DOUBLINGS = 24
-"""Memories that have not decayed after ``2^24`` steps are treated as if they never did."""
+MOST_DOUBLINGS = 17
+"""Memories that have not decayed after ``2^17`` steps count as if they never did: half a step of
+rounding in each of so many is more than 16 bits hold."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def bounds(A: Array, B: Array, u_max: float) -> MemoryBounds:
 def _decayed_power(A: Array) -> tuple[int, float]:
     """Some ``K`` with a small norm of ``A^K``, and that norm."""
     power, K = np.asarray(A, np.float64), 1
-    for _ in range(MOST_DOUBLINGS):
+    for _ in range(MOST_DOUBLINGS + 1):
         norm = float(np.abs(power).sum(axis=1).max())
         if norm <= DECAYED:
             return K, norm
@@ -129,8 +130,9 @@ def _decayed_power(A: Array) -> tuple[int, float]:
             power = power @ power
         K *= 2
     raise ToleranceError(
-        f"a memory of order {len(A)} does not decay (its spectral radius is {radius(A):.6f}); "
-        "a memory needs one below 1"
+        f"a memory of order {len(A)} keeps its values for more than {2**MOST_DOUBLINGS} steps (its "
+        f"spectral radius is {radius(A):.6f}); train it with a shorter theta, or convert it to "
+        "floats (--quantize none)"
     )
 
 
@@ -228,7 +230,7 @@ def expected_error(A: Array, B: Array, A_rounded: Array, B_rounded: Array) -> fl
 def covariance(A: Array, B: Array) -> Array:
     """``sum_k A^k B B^T (A^T)^k``, by doubling the number of steps until nothing is added."""
     power, P = np.asarray(A, np.float64), np.asarray(B @ B.T, np.float64)
-    for _ in range(MOST_DOUBLINGS):
+    for _ in range(2 * MOST_DOUBLINGS):
         more = power @ P @ power.T
         P = P + more
         if np.abs(more).max() <= 1e-15 * np.abs(P).max():
