@@ -11,6 +11,7 @@ from edgemem.ir import Graph, trace
 from edgemem.ir.passes import balance, fold, residual
 from edgemem.ir.passes.basis import memories
 from edgemem.quantize import observe, per_row
+from edgemem.quantize.build import build
 from edgemem.quantize.forms import (
     TOLERANCE,
     choose_basis,
@@ -18,7 +19,9 @@ from edgemem.quantize.forms import (
     rounding_error,
     with_halves,
 )
+from edgemem.quantize.integer import IntegerOps
 from edgemem.quantize.memory import bounds, held, radius
+from edgemem.quantize.scheme import Scheme
 from edgemem.quantize.steps import steps
 
 SMALL = LMU(3, 6, 8, 30.0, 2, activation="relu")
@@ -125,3 +128,37 @@ def test_a_memory_that_no_form_keeps_stable_is_refused() -> None:
 def test_memories_of_keyword_spotters_are_good_in_8_bits(order: int, theta: float) -> None:
     graph = prepared(LMU(3, 6, order, theta))
     assert rounding_error(memories(graph)[0].change(graph)) < TOLERANCE
+
+
+def test_a_program_holds_the_large_memory_and_never_saturates_it() -> None:
+    cell = LMU(3, 6, 48, 120.0, 2, activation="linear")
+    graph = trace(cell, cell.init(np.random.default_rng(0)))
+    x = noise(300).astype(np.float32)
+    built = build(graph, Scheme("int16"), x)
+    ops, states = IntegerOps(built.program), built.program.zero_state((2,))
+    outputs = []
+    for t in range(x.shape[1]):
+        states, values = ops.step(states, ops.quantize(x[:, t]))
+        outputs.append(ops.dequantize(values[built.program.output]))
+    expected, got = graph.scan(x)[0], np.stack(outputs, axis=1)
+    assert np.sqrt(np.mean((got - expected) ** 2)) < 0.05 * expected.std()
+
+    # u at either end of its format, by the sign that adds up in one element after the other
+    (memory,) = memories(built.graph)
+    change = held(built.graph, memory)
+    A, now = np.eye(48) + change[:, :48], change[:, 48:]
+    responses = []
+    for _ in range(360):
+        responses.append(now[:, 0])
+        now = A @ now
+    signs = np.where(np.array(responses)[::-1] >= 0, 1.0, -1.0)
+    drive = 1e3 * np.linalg.pinv(built.graph.params["e_x"])[:, 0]
+    states, reached = built.program.zero_state((48,)), 0
+    for t in range(360):
+        u = ops.quantize((signs[t][:, None] * drive).astype(np.float32))
+        states, values = ops.step(states, u)
+        reached = max(reached, int(np.abs(states["m"].astype(np.int64)).max()))
+        for step in (s for s in built.steps if s.op in ("join", "add") and s.name in values):
+            if len(values[step.name].shape) == 3:
+                assert np.abs(values[step.name].astype(np.int64)).max() < 32767
+    assert reached > 5000
