@@ -68,7 +68,7 @@ def command() -> None:
 @click.option(
     "--weights",
     type=click.Choice(["8", "4", "2"]),
-    help="With --qat: bits of weights.  [default: 8]",
+    help="With --qat: bits of weights, 8 if not said.",
 )
 @click.option(
     "--layers",
