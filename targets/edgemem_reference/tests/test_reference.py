@@ -25,7 +25,7 @@ class Net:
         return GRAPH
 
     def reference(self):  # type: ignore[no-untyped-def]
-        return self.graph()
+        return GRAPH
 
 
 def converted(**parts: bytes) -> Artefact:
