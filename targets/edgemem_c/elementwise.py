@@ -199,7 +199,9 @@ def sigmoid_table() -> str:
     body = ",\n    ".join(rows)
     return (
         "\n/* 65536 / (1 + exp(-k / 24)) */\n"
-        f"static const uint16_t sigmoid_table[{len(values)}] = {{\n    {body}\n}};\n"
+        "#if LANES > 1\ntypedef int32_t table_t; /* what vector units gather */\n"
+        "#else\ntypedef uint16_t table_t;\n#endif\n"
+        f"static const table_t sigmoid_table[{len(values)}] = {{\n    {body}\n}};\n"
     )
 
 

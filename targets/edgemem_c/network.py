@@ -12,9 +12,10 @@ from edgemem.quantize.program import Program
 from .identifiers import comment, literal
 from .kernels import kernels
 from .parts import CPart, render
+from .products import BLOCK
 from .step import Step, step_c
 from .storage import elements, n_bytes
-from .sums import PROLOGUE
+from .sums import LANES, PROLOGUE
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,17 @@ def ratio(form: Format) -> tuple[int, int]:
 
 
 def _prologue(prefix: str, step: Step) -> str:
-    text = PROLOGUE.replace("@P@", prefix.upper())
-    longest = f"/* The longest row of 8-bit inputs. */\n#define LONGEST_ROW {step.columns}\n"
-    return f"{text}\n{longest}" if "product8_w8" in step.calls else text
+    text = PROLOGUE.replace("@P@", prefix.upper()).replace("@BLOCK@", str(BLOCK))
+    most = [_most(bits, step) for bits in sorted(step.widest)]
+    return "\n".join([text, *most])
+
+
+def _most(bits: int, step: Step) -> str:
+    """Sizes of the memory in which vector units work on products, at their largest."""
+    found = step.widest[bits]
+    inputs = max(vectors * (-(-columns // LANES) * LANES) for vectors, _, columns in found)
+    sums = max(vectors * (-(-rows // BLOCK) * BLOCK) for vectors, rows, _ in found)
+    return (
+        f"/* The most that vector units hold of a product with inputs of {bits} bits. */\n"
+        f"#define MOST_INPUTS{bits} {inputs}\n#define MOST_SUMS{bits} {sums}\n"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 BLOCK = 16
 """So many rows are summed before they are scaled together, which vectorises."""
 
@@ -20,106 +22,108 @@ typedef struct {
 """
 
 _FINISH = """
-/* Sums of @BLOCK@ rows or fewer, from row `first` on, to results of @B@ bits. */
+/* Scales the sums of `n` rows, from row `first` on, with their biases to results of @B@ bits. */
 static void finish@B@(const product_t *p, int32_t first, int32_t n, const int32_t *sums,
                       int@B@_t *y)
 {
-    const int32_t *multiplier = &p->multiplier[first];
-    const int8_t *shift = &p->shift[first];
+    const product_t c = *p;
+    const int32_t *multiplier = &c.multiplier[first];
+    const int8_t *shift = &c.shift[first];
 
     for (int32_t k = 0; k < n; k++) {
-        y[k] = (int@B@_t)clamped(rescaled(sums[k], multiplier[k], shift[k]), p->zero, p->low,
-                                 p->high);
-    }
-}
-"""
-
-_ADD_BIAS = """
-/* Sums with the biases of their rows. */
-static void add_bias(const product_t *p, int32_t first, int32_t n, int32_t *sums)
-{
-    if (p->bias != NULL) {
-        for (int32_t k = 0; k < n; k++) {
-            sums[k] += p->bias[first + k];
-        }
+        const int32_t sum = sums[k] + (c.bias != NULL ? c.bias[first + k] : 0);
+        y[k] = (int@B@_t)clamped(rescaled(sum, multiplier[k], shift[k]), c.zero, c.low, c.high);
     }
 }
 """
 
 _PRODUCT = """
-/* y = clamp(zero + scaled(bias + W x)): inputs of @B@ bits, weights of 8, @BLOCK@ rows at a
-   time. */
-static void product@B@_w8(const product_t *p, const int@B@_t *x, int@B@_t *y)
+/* y = clamp(zero + scaled(bias + W x)) of each vector x: inputs of @B@ bits, weights of 8. */
+static void product@B@_w8(const product_t *p, int32_t vectors, const int@B@_t *x, int@B@_t *y)
 {
     const int32_t columns = p->columns;
-    int32_t sums[@BLOCK@];
-@WIDENED@
-    for (int32_t i = 0; i < p->rows; i += @BLOCK@) {
-        const int32_t n = p->rows - i < @BLOCK@ ? p->rows - i : @BLOCK@;
-        const int8_t *w = &p->weight[i * columns];
-        int32_t k = 0;
+#if LANES > 1
+    /* everything in whole blocks: all inputs, then all sums, then all results */
+    const int32_t length = UP_TO(columns, @BLOCKED@);
+    const int32_t padded = UP_TO(p->rows, @BLOCK@);
+    @T@ lanes[MOST_INPUTS@B@];
+    int32_t sums[MOST_SUMS@B@];
+    int@B@_t all[MOST_SUMS@B@];
 
-        for (; k + 4 <= n; k += 4) {
-            @SUMS@(@X@, &w[k * columns], columns, &sums[k]);
+    (void)memset(lanes, 0, (size_t)(vectors * length) * sizeof lanes[0]);
+    (void)memset(sums, 0, (size_t)(vectors * padded) * sizeof sums[0]);
+    for (int32_t v = 0; v < vectors; v++) {
+        for (int32_t j = 0; j < columns; j++) {
+            lanes[v * length + j] = @LANE@;
         }
-        for (; k < n; k++) {
-            sums[k] = @SUM@(@X@, &w[k * columns], columns);
-        }
-        add_bias(p, i, n, sums);
-        finish@B@(p, i, n, sums, &y[i]);
     }
+    for (int32_t v = 0; v < vectors; v++) {
+        for (int32_t i = 0; i < p->rows; i += 4) {
+            sums_x@B@_w8(&lanes[v * length], &p->weight[i * columns], columns, length,
+                         &sums[v * padded + i]);
+        }
+    }
+    for (int32_t v = 0; v < vectors; v++) {
+        finish@B@(p, 0, padded, &sums[v * padded], &all[v * p->rows]);
+    }
+    (void)memcpy(y, all, (size_t)(vectors * p->rows) * sizeof y[0]);
+#else
+    for (int32_t v = 0; v < vectors; v++) {
+        const int@B@_t *xv = &x[v * columns];
+        int32_t i = 0;
+
+        for (; i + 4 <= p->rows; i += 4) {
+            int32_t sums[4];
+            sums_x@B@_w8(xv, &p->weight[i * columns], columns, columns, sums);
+            finish@B@(p, i, 4, sums, &y[v * p->rows + i]);
+        }
+        for (; i < p->rows; i++) {
+            int32_t sum = sum_x@B@_w8(xv, &p->weight[i * columns], columns);
+            finish@B@(p, i, 1, &sum, &y[v * p->rows + i]);
+        }
+    }
+#endif
 }
 """
 
-_WIDENED = """#if defined(WIDEN_INPUT)
-    int16_t wide[LONGEST_ROW];
-
-    for (int32_t j = 0; j < columns; j++) {
-        wide[j] = x[j];
-    }
-#else
-    const int8_t *wide = x;
-#endif
-"""
-
-_CHOICE = """
-#if defined(WIDEN_INPUT)
-#define SUM_W8 sum_x16_w8
-#define SUMS_W8 sums_x16_w8
-#else
-#define SUM_W8 sum_x8_w8
-#define SUMS_W8 sums_x8_w8
-#endif
-"""
-
 _PACKED = """
-/* As product@B@_w8 with weights of @W@ bits, @PARTS@ to a byte. */
-static void product@B@_w@W@(const product_t *p, const int@B@_t *x, int@B@_t *y)
+/* As above with weights of @W@ bits, @PARTS@ to a byte. */
+static void product@B@_w@W@(const product_t *p, int32_t vectors, const int@B@_t *x, int@B@_t *y)
 {
     const int32_t columns = p->columns;
     const int32_t stride = (columns + @LAST@) / @PARTS@;
-    const int32_t surplus = @HALF@ * sum_x@B@(x, columns);
-    int32_t sums[@BLOCK@];
 
-    for (int32_t i = 0; i < p->rows; i += @BLOCK@) {
-        const int32_t n = p->rows - i < @BLOCK@ ? p->rows - i : @BLOCK@;
+    for (int32_t v = 0; v < vectors; v++) {
+        const int@B@_t *xv = &x[v * columns];
+        const int32_t surplus = @HALF@ * sum_x@B@(xv, columns);
 
-        for (int32_t k = 0; k < n; k++) {
-            sums[k] = sum_x@B@_w@W@(x, &p->weight[(i + k) * stride], stride, columns) - surplus;
+        for (int32_t i = 0; i < p->rows; i += @BLOCK@) {
+            const int32_t n = p->rows - i < @BLOCK@ ? p->rows - i : @BLOCK@;
+            int32_t sums[@BLOCK@];
+
+            for (int32_t k = 0; k < n; k++) {
+                const int8_t *w = &p->weight[(i + k) * stride];
+                sums[k] = sum_x@B@_w@W@(xv, w, stride, columns) - surplus;
+            }
+            finish@B@(p, i, n, sums, &y[v * p->rows + i]);
         }
-        add_bias(p, i, n, sums);
-        finish@B@(p, i, n, sums, &y[i]);
     }
 }
 """
 
 
 def _plain(bits: int) -> str:
-    names = {
-        8: {"X": "wide", "SUM": "SUM_W8", "SUMS": "SUMS_W8", "WIDENED": _WIDENED.rstrip("\n")},
-        16: {"X": "x", "SUM": "sum_x16_w8", "SUMS": "sums_x16_w8", "WIDENED": ""},
+    values: dict[int, dict[str, object]] = {
+        8: {
+            "T": "lane8_t",
+            "LANE": "(lane8_t)(OFFSET > 0 ? (uint8_t)X ^ OFFSET : X)".replace(
+                "X", "x[v * columns + j]"
+            ),
+            "BLOCKED": "LANES",
+        },
+        16: {"T": "int16_t", "LANE": "x[v * columns + j]", "BLOCKED": "LANES"},
     }
-    return _filled(_PRODUCT, {"B": bits, **names[bits]})
+    return _filled(_PRODUCT, {"B": bits, **values[bits]})
 
 
 def _packed(bits: int, weight_bits: int) -> str:
@@ -128,7 +132,7 @@ def _packed(bits: int, weight_bits: int) -> str:
     return _filled(_PACKED, {**values, "HALF": (1 << weight_bits) // 2})
 
 
-def _filled(text: str, values: dict[str, object]) -> str:
+def _filled(text: str, values: Mapping[str, object]) -> str:
     for name, value in {"BLOCK": BLOCK, **values}.items():
         text = text.replace(f"@{name}@", str(value))
     return text
@@ -136,10 +140,8 @@ def _filled(text: str, values: dict[str, object]) -> str:
 
 TEXTS = {
     "product_t": _STRUCT,
-    "add_bias": _ADD_BIAS,
     "finish8": _filled(_FINISH, {"B": 8}),
     "finish16": _filled(_FINISH, {"B": 16}),
-    "SUM_W8": _CHOICE,
     "product8_w8": _plain(8),
     "product16_w8": _plain(16),
     **{f"product{b}_w{w}": _packed(b, w) for b in (8, 16) for w in (4, 2)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,8 @@ class Step:
         Definitions of the constants of each call.
     calls : frozenset of str
         Kernels that are called.
-    columns : int
-        Longest row of 8-bit products.
+    widest : mapping
+        Vectors, rows and columns of each product with 8-bit weights, by bits of the input.
     states : mapping
         Name in the struct to state.
     traced : tuple of str
@@ -49,7 +49,7 @@ class Step:
     tables: str
     layers: str
     calls: frozenset[str]
-    columns: int
+    widest: Mapping[int, Sequence[tuple[int, int, int]]]
     states: Mapping[str, str]
     traced: tuple[str, ...]
     storage: Storage
@@ -78,7 +78,7 @@ class _Emitter:
         self._layers: list[str] = []
         self._layer_bytes = 0
         self._calls: set[str] = set()
-        self._columns = 1
+        self._widest: dict[int, list[tuple[int, int, int]]] = {}
         self._body: list[str] = []
         self._traced: list[str] = []
         self._members = {state: f"s{i}" for i, state in enumerate(program.states)}
@@ -114,7 +114,7 @@ class _Emitter:
             tables=self._tables.text(),
             layers="".join(self._layers),
             calls=frozenset(self._calls),
-            columns=self._columns,
+            widest=self._widest,
             states={member: state for state, member in self._members.items()},
             traced=tuple(self._traced),
             storage=self._storage,
@@ -194,8 +194,9 @@ class _Emitter:
         weight = program.arrays[op.arrays["weight"]]
         rows, columns = weight.shape
         bits = program.weights[op.arrays["weight"]].bits
-        if before.bits == 8 and bits not in PACKED:
-            self._columns = max(self._columns, columns)
+        vectors = elements(self._tensor(op.inputs[0]).shape[:-1])
+        if bits not in PACKED:
+            self._widest.setdefault(before.bits, []).append((vectors, rows, columns))
         low, high = self._limits(op)
         layer = self._layer(
             "product_t",
@@ -212,7 +213,8 @@ class _Emitter:
             },
         )
         held = bits if bits in PACKED else 8
-        self._over_vectors(op, f"product{before.bits}_w{held}", layer, rows, columns)
+        kernel = f"product{before.bits}_w{held}"
+        self._call(kernel, layer, str(vectors), self._at(op.inputs[0]), self._at(op.output))
 
     def _bias(self, op: Operation, before: Format, bits: int) -> str:
         """Biases with what the zero point of the input adds: ``b - z sum w + sum w x``."""
@@ -222,29 +224,18 @@ class _Emitter:
             bias = bias + self._program.arrays[op.arrays["bias"]].astype(np.int64)
         if before.bits == 8 and bits not in PACKED:
             texts = [f"BIAS({b}, {s})" for b, s in zip(bias, sums)]
-            return self._tables.add("bias", "int32_t", texts)
-        return self._tables.add("bias", "int32_t", bias) if np.any(bias) else "NULL"
+            return self._tables.add("bias", "int32_t", texts, "BEHIND")
+        return self._tables.add("bias", "int32_t", bias, "BEHIND") if np.any(bias) else "NULL"
 
     def _weight(self, weight: NDArray[np.int8], bits: int) -> str:
-        held = pack(weight, bits) if bits in PACKED else weight
-        return self._tables.add("weight", "int8_t", held.astype(np.int64))
+        if bits in PACKED:
+            return self._tables.add("weight", "int8_t", pack(weight, bits).astype(np.int64))
+        behind = f"BEHIND_ROWS({weight.shape[1]})"
+        return self._tables.add("weight", "int8_t", weight.astype(np.int64), behind)
 
     def _per_row(self, role: str, ctype: str, op: Operation, rows: int) -> str:
         values = self._program.arrays[op.arrays[role]].astype(np.int64)
-        return self._tables.add(role, ctype, np.broadcast_to(values, (rows,)))
-
-    def _over_vectors(
-        self, op: Operation, kernel: str, layer: str, rows: int, columns: int
-    ) -> None:
-        vectors = elements(self._tensor(op.inputs[0]).shape[:-1])
-        x, y = self._at(op.inputs[0]), self._at(op.output)
-        if vectors == 1:
-            self._call(kernel, layer, x, y)
-            return
-        self._body.append(f"for (int32_t i = 0; i < {vectors}; i++) {{")
-        self._call(kernel, layer, f"{x} + i * {columns}", f"{y} + i * {rows}")
-        self._body[-1] = f"    {self._body[-1]}"
-        self._body.append("}")
+        return self._tables.add(role, ctype, np.broadcast_to(values, (rows,)), "BEHIND")
 
     def _limits(self, op: Operation) -> tuple[int, int]:
         """Limits of a result before its zero point is added."""

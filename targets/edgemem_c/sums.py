@@ -8,15 +8,28 @@ bits.
 
 from __future__ import annotations
 
+LANES = 32
+"""The most columns that a vector unit takes in one go."""
+
 PROLOGUE = """
+/* Vector units sum whole blocks of columns: 8-bit inputs are brought to the type that multiplies
+   fastest, with zeros behind them, and rows of weights are read on into what follows them. */
 #if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
-/* inputs are brought to unsigned integers, and the biases take off what that adds */
-#define OFFSET 128
-#else
+#define LANES 32
+#define OFFSET 128 /* what the inputs gain to be unsigned; the biases take off what that adds */
+typedef uint8_t lane8_t;
+#elif defined(__SSE2__)
+#define LANES 32
 #define OFFSET 0
-#if defined(__SSE2__)
-#define WIDEN_INPUT 1
-#endif
+typedef int16_t lane8_t;
+#elif defined(__ARM_NEON)
+#define LANES 16
+#define OFFSET 0
+typedef int8_t lane8_t;
+#else
+#define LANES 1
+#define OFFSET 0
+typedef int8_t lane8_t;
 #endif
 
 #if defined(@P@_USE_DSP) && defined(__ARM_FEATURE_DSP)
@@ -24,20 +37,15 @@ PROLOGUE = """
 #define DSP 1
 #endif
 
+/* The next multiple of a power of two. */
+#define UP_TO(n, block) (((n) + (block) - 1) & ~((block) - 1))
+
+/* Values that may be read behind a table: rows of weights in fours, other tables in blocks. */
+#define BEHIND_ROWS(columns) (LANES > 1 ? 3 * (columns) + LANES : 0)
+#define BEHIND (LANES > 1 ? @BLOCK@ : 0)
+
 /* A bias, with zero points folded in, of a row whose weights add up to `sum`. */
 #define BIAS(bias, sum) ((bias) - OFFSET * (sum))
-"""
-
-INPUT = """
-/* An 8-bit input as the multiply-add wants it. */
-static int32_t input8(int8_t value)
-{
-#if OFFSET > 0
-    return (int32_t)(uint8_t)((uint8_t)value ^ 0x80U);
-#else
-    return (int32_t)value;
-#endif
-}
 """
 
 WORD = """
@@ -104,30 +112,33 @@ _LOAD = {
 }
 
 _ROW = """
+#if LANES == 1
 /* Sum of one row of weights times inputs of @B@ bits. */
-static int32_t sum_x@B@_w8(const int@B@_t *x, const int8_t *w, int32_t columns)
+static int32_t sum_x@B@_w8(const @T@ *x, const int8_t *w, int32_t length)
 {
     int32_t j = 0;
     int32_t sum = 0;
 
 #if defined(DSP)
-    for (; j + 4 <= columns; j += 4) {
+    for (; j + 4 <= length; j += 4) {
         @LOAD@
         const uint32_t p = word(&w[j]);
         sum = __smlad(even_bytes(p), even, sum);
         sum = __smlad(odd_bytes(p), odd, sum);
     }
 #endif
-    for (; j < columns; j++) {
-        sum += (int32_t)w[j] * @X@;
+    for (; j < length; j++) {
+        sum += (int32_t)w[j] * (int32_t)x[j];
     }
     return sum;
 }
+#endif
 """
 
 _ROWS = """
 /* Sums of four rows of weights, one behind the other: each input is loaded once for the four. */
-static void sums_x@B@_w8(const int@B@_t *x, const int8_t *w, int32_t columns, int32_t *sums)
+static void sums_x@B@_w8(const @T@ *x, const int8_t *w, int32_t columns, int32_t length,
+                        int32_t *sums)
 {
     const int8_t *w1 = w + columns;
     const int8_t *w2 = w1 + columns;
@@ -139,7 +150,7 @@ static void sums_x@B@_w8(const int@B@_t *x, const int8_t *w, int32_t columns, in
     int32_t j = 0;
 
 #if defined(DSP)
-    for (; j + 4 <= columns; j += 4) {
+    for (; j + 4 <= length; j += 4) {
         @LOAD@
         const uint32_t p0 = word(&w[j]);
         const uint32_t p1 = word(&w1[j]);
@@ -155,8 +166,8 @@ static void sums_x@B@_w8(const int@B@_t *x, const int8_t *w, int32_t columns, in
         s3 = __smlad(odd_bytes(p3), odd, s3);
     }
 #endif
-    for (; j < columns; j++) {
-        const int32_t v = @X@;
+    for (; j < length; j++) {
+        const int32_t v = (int32_t)x[j];
         s0 += (int32_t)w[j] * v;
         s1 += (int32_t)w1[j] * v;
         s2 += (int32_t)w2[j] * v;
@@ -257,7 +268,7 @@ static int32_t sum_x@B@(const int@B@_t *x, int32_t columns)
 
 def _for_inputs(text: str, bits: int) -> str:
     filled = text.replace("@LOAD@", _LOAD[bits]).replace("@B@", str(bits))
-    filled = filled.replace("@X@", "input8(x[j])" if bits == 8 else "(int32_t)x[j]")
+    filled = filled.replace("@T@", "lane8_t" if bits == 8 else "int16_t")
     return filled.replace("@U@", "uint8_t" if bits == 8 else "int16_t")
 
 
@@ -267,7 +278,6 @@ TEXTS = {
     "odd_bytes": ODD_BYTES,
     "even_halves": EVEN_HALVES,
     "odd_halves": ODD_HALVES,
-    "input8": INPUT,
     **{
         f"{name}_x{bits}{suffix}": _for_inputs(text, bits)
         for bits in (8, 16)

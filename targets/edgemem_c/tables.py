@@ -16,27 +16,38 @@ class Tables:
     """Arrays as they are asked for."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._names: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._texts: list[str] = []
         self.size = 0
         """Bytes of all arrays."""
 
-    def add(self, stem: str, ctype: str, values: NDArray[np.int64] | Sequence[str]) -> str:
-        """The name of an array with these values; ``stem`` says what it is for.
+    def add(
+        self, stem: str, ctype: str, values: NDArray[np.int64] | Sequence[str], behind: str = ""
+    ) -> str:
+        """The name of an array with these values.
 
-        Values are integers, or constant expressions of C.
+        Parameters
+        ----------
+        stem : str
+            What it is for: begins its name.
+        ctype : str
+        values : integer array or sequence of str
+            Integers, or constant expressions of C.
+        behind : str
+            How many zeros follow, as a constant expression of C.
         """
         if isinstance(values, np.ndarray):
             items = tuple(_constant(int(value), ctype) for value in values.reshape(-1))
         else:
             items = tuple(values)
-        key = (ctype, items)
+        key = (ctype, behind, items)
         if key not in self._names:
             name = f"{stem}_{len(self._names)}"
             self._names[key] = name
             self.size += len(items) * SIZES[ctype]
+            size = f"{len(items)} + {behind}" if behind else str(len(items))
             self._texts.append(
-                f"\nstatic const {ctype} {name}[{len(items)}] = {{\n    {rows(items)}\n}};\n"
+                f"\nstatic const {ctype} {name}[{size}] = {{\n    {rows(items)}\n}};\n"
             )
         return self._names[key]
 
