@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgemem.cli._calibration import recorded
 from edgemem.cli._options import DEFAULT_TARGET, TargetCommand
 
 if TYPE_CHECKING:
@@ -55,17 +56,10 @@ def command(
     from edgemem import conversion, pretrained
     from edgemem.files import check_writable
     from edgemem.model import load
-    from edgemem.quantize.clips import sequences
 
     check_writable(out)
     trained = load(pretrained.resolve(model, pretrained.MODEL))
-    calibration = None
-    if calibrate is not None:
-        calibration, skipped = sequences(calibrate, trained.frontend)
-        if skipped:
-            click.echo(f"calibration leaves out {len(skipped)} recordings:", err=True)
-        for reason in skipped:
-            click.echo(f"  {reason}", err=True)
+    calibration = None if calibrate is None else recorded(calibrate, trained.frontend)
     data, report = conversion.convert(trained, target_name, options, calibration)
     conversion.save(data, out)
     if as_json:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgemem.cli._calibration import recorded
 from edgemem.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgemem.model import Model, Sample
+    from edgemem.quantize import Scheme
     from edgemem.quantize.report import FormatReport
     from edgemem.quantize.trials import Found, Limits, Trial
+    from edgemem.target import Features
 
 FOLDER = click.Path(exists=True, path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -136,26 +139,23 @@ def command(
     _search(trained, scheme, sequences, limits, out, as_json, **options)
 
 
-def _sequences(model: Model, folder: Path | None) -> Any:
-    from edgemem.quantize.clips import sequences
-
-    if folder is None:
-        if not model.calibration.features.size:
-            raise ConfigError(
-                f"model {model.name!r} holds no calibration sequences; name a folder of recordings "
-                "with --calibrate"
-            )
-        return model.calibration.features
-    found, skipped = sequences(folder, model.frontend)
-    for reason in skipped:
-        click.echo(f"calibration leaves out {reason}", err=True)
-    return found
+def _sequences(model: Model, folder: Path | None) -> Features:
+    if folder is not None:
+        return recorded(folder, model.frontend)
+    if not model.calibration.features.size:
+        raise ConfigError(
+            f"model {model.name!r} holds no calibration sequences; name a folder of recordings "
+            "with --calibrate"
+        )
+    return model.calibration.features
 
 
 # the report
 
 
-def _report(model: Model, scheme: Any, sequences: Any, plot: Path | None, as_json: bool) -> None:
+def _report(
+    model: Model, scheme: Scheme, sequences: Features, plot: Path | None, as_json: bool
+) -> None:
     from edgemem.files import check_writable
     from edgemem.quantize import build
     from edgemem.quantize.report import report
@@ -215,8 +215,8 @@ def _aligned(rows: Sequence[Sequence[str]], left: Sequence[int]) -> Iterator[str
 
 def _search(
     model: Model,
-    scheme: Any,
-    sequences: Any,
+    scheme: Scheme,
+    sequences: Features,
     limits: Limits,
     out: Path,
     as_json: bool,
@@ -311,7 +311,7 @@ def _sample(
     return validation_clips(model, roots, protocol, given, background, cache, clips, seed)
 
 
-def _write(model: Model, scheme: Any, summary: dict[str, Any], out: Path) -> list[Path]:
+def _write(model: Model, scheme: Scheme, summary: dict[str, Any], out: Path) -> list[Path]:
     from edgemem import model as models
     from edgemem.files import write_atomic
 
