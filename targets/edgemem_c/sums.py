@@ -13,8 +13,13 @@ LANES = 32
 
 PROLOGUE = """
 /* Vector units sum whole blocks of columns: 8-bit inputs are brought to the type that multiplies
-   fastest, with zeros behind them, and rows of weights are read on into what follows them. */
-#if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
+   fastest, with zeros behind them, and rows of weights are read on into what follows them.
+   @P@_NO_VECTORS leaves that out. */
+#if defined(@P@_NO_VECTORS)
+#define LANES 1
+#define OFFSET 0
+typedef int8_t lane8_t;
+#elif defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
 #define LANES 32
 #define OFFSET 128 /* what the inputs gain to be unsigned; the biases take off what that adds */
 typedef uint8_t lane8_t;
