@@ -72,9 +72,6 @@ def _escaped(byte: int) -> str:
 
 def comment(text: str) -> str:
     """``text`` as it may stand in a C comment: one line of ASCII that does not end it."""
-    plain = text.encode("ascii", "replace").decode()
-    printable = "".join(char if " " <= char <= "~" else " " for char in plain)
-    # a backslash at the end of a line would join it with the next one
-    return (
-        printable.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")
-    )
+    plain = "".join(char if " " <= char <= "~" else "_" for char in text)
+    # no end of a comment, no beginning of one, no trigraph, no line that is joined with the next
+    return re.sub(r"([*/?])(?=[*/?])", r"\1 ", plain.replace("\\", "/"))
