@@ -22,11 +22,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-RUNS = {
-    "kws12-lmu": ["--recipe", "lmu", "--seed", "1"],
-    "kws12-lem": ["--recipe", "lem", "--seed", "1"],
-    "kws12-lmu-small": ["--recipe", "lmu-small", "--seed", "1"],
+RUNS: dict[str, list[list[str]]] = {
+    "kws12-lmu": [["--recipe", "lmu"]],
+    "kws12-lem": [["--recipe", "lem"]],
+    "kws12-lmu-small": [["--recipe", "lmu-small"]],
+    # floats first, then in the roundings of 4-bit weights
+    "kws12-lmu-small-w4": [["--recipe", "lmu-small"], ["--qat", "--weights", "4"]],
+    "kws12-lmu-tiny": [
+        ["--recipe", "lmu-tiny"],
+        ["--qat", "--weights", "4", "--qat-epochs", "30"],
+    ],
 }
+"""The options of each training; a second one goes on from the first."""
+
+SEED = ["--seed", "1"]
 HEAD = (
     "| network | parameters | form | bytes | reset at each clip | after 1 s of background |\n"
     "|---|---|---|---|---|---|"
@@ -42,17 +51,28 @@ def edgemem(*arguments: str | Path) -> dict[str, Any]:
     return result
 
 
+def train(name: str, data: Path, model: Path) -> None:
+    """Run the trainings of a network, one after the other."""
+    noise = data / "speech_commands_noise" / "_background_noise_"
+    before: list[str | Path] = []
+    for number, options in enumerate(RUNS[name]):
+        last = number == len(RUNS[name]) - 1
+        out = model if last else model.with_suffix(f".{number}.model")
+        if not out.exists():
+            edgemem(
+                *("train", "kws", *options, *SEED, *before, "--name", name, "--out", out),
+                *("--data", data / "speech_commands_v0.02_logmel40", "--frontend", "pictures"),
+                *("--protocol", "12", "--background", noise),
+            )
+        before = ["--from", out]
+
+
 def make(name: str, data: Path, out: Path) -> list[str]:
     """Train, convert and evaluate one network; its rows of the table."""
     model, converted = out / f"{name}.model", out / f"{name}.tflite"
-    noise = data / "speech_commands_noise" / "_background_noise_"
     test = data / "speech_commands_v0.02_test"
     if not model.exists():
-        edgemem(
-            *("train", "kws", *RUNS[name], "--name", name, "--out", model),
-            *("--data", data / "speech_commands_v0.02_logmel40", "--frontend", "pictures"),
-            *("--protocol", "12", "--background", noise),
-        )
+        train(name, data, model)
     edgemem("convert", model, "--target", "tflite", "--out", converted)
     parameters = edgemem("info", model)["parameters"]
     rows = []
