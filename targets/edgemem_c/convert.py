@@ -47,7 +47,10 @@ def convert(model: Source, options: COptions, calibration: Features) -> Converte
         "CMakeLists.txt": render("CMakeLists.txt.in", prefix=prefix, PREFIX=prefix.upper(), D="$"),
         names.TENSORS: json.dumps(_traced(program, network), separators=(",", ":")),
     }
-    facts = {names.FACTS: facts_of(program, network, prefix), "quantize": options.quantize}
+    facts = {
+        names.FACTS: facts_of(program, network, prefix, sound),
+        "quantize": options.quantize,
+    }
     return Converted(b"", {name: text.encode("ascii") for name, text in texts.items()}, facts)
 
 
@@ -101,8 +104,11 @@ def golden(program: Program, x: Features) -> tuple[Integers, Integers]:
     return inputs, np.stack(logits)
 
 
-def facts_of(program: Program, network: Network, prefix: str) -> dict[str, Any]:
-    """What the runner needs to know."""
+def facts_of(
+    program: Program, network: Network, prefix: str, sound: Sound | None
+) -> dict[str, Any]:
+    """What the runner needs to know, and what a user does: bytes and multiply-accumulates."""
+    parts = () if sound is None else sound.parts
     tensors = program.tensors
     return {
         "prefix": prefix,
@@ -115,7 +121,8 @@ def facts_of(program: Program, network: Network, prefix: str) -> dict[str, Any]:
             for member, state in network.step.states.items()
         },
         "ram": network.ram,
-        "flash": network.step.flash,
+        "listener_ram": -(-(network.ram + sum(part.ram for part in parts)) // 4) * 4,
+        "flash": network.step.flash + sum(part.flash for part in parts),
         "macs": program.macs(),
     }
 

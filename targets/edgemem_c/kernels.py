@@ -13,6 +13,9 @@ from . import elementwise, products, sums
 TEXTS = {**elementwise.TEXTS, **sums.TEXTS, **products.TEXTS}
 """Definitions by name, each in front of those that use it."""
 
+CMSIS = "product8_w8"
+"""The kernel that CMSIS-NN can take over, and with it what it alone calls."""
+
 _WORD = re.compile(r"\w+")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
@@ -27,7 +30,12 @@ def kernels(calls: Iterable[str]) -> str:
     """
     instances = {name: elementwise.instance(name) for name in sorted(set(calls))}
     used = _closure(set(calls), {n: text for n, text in instances.items() if text})
-    parts = [text for name, text in TEXTS.items() if name in used]
+    own = used - _closure(set(calls) - {CMSIS}, {n: t for n, t in instances.items() if t})
+    parts = [
+        f"\n#if !defined(@P@_USE_CMSIS_NN){text}#endif\n" if name in own - {CMSIS} else text
+        for name, text in TEXTS.items()
+        if name in used
+    ]
     return "".join([*parts, *(text for text in instances.values() if text)])
 
 

@@ -85,7 +85,7 @@ def network_c(
         "network.c.in",
         **names,
         prologue=_prologue(prefix, step),
-        kernels=kernels({*step.calls, *calls}),
+        kernels=kernels({*step.calls, *calls}).replace("@P@", prefix.upper()),
         labels=",\n    ".join(literal(label) for label in labels),
         body="\n".join(f"    {line}" for line in step.body).replace(
             " TRACE(", f" {prefix.upper()}_TRACE("

@@ -12,7 +12,7 @@ typedef struct {
     const int8_t *weight;
     const int32_t *bias; /* zero points are folded in; NULL: none */
     const int32_t *multiplier;
-    const int8_t *shift;
+    const shift_t *shift;
     int32_t rows;
     int32_t columns;
     int32_t zero;
@@ -27,12 +27,12 @@ static void finish@B@(const product_t *p, int32_t first, int32_t n, const int32_
                       int@B@_t *y)
 {
     const product_t c = *p;
-    const int32_t *multiplier = &c.multiplier[first];
-    const int8_t *shift = &c.shift[first];
 
     for (int32_t k = 0; k < n; k++) {
-        const int32_t sum = sums[k] + (c.bias != NULL ? c.bias[first + k] : 0);
-        y[k] = (int@B@_t)clamped(rescaled(sum, multiplier[k], shift[k]), c.zero, c.low, c.high);
+        const int32_t row = first + k;
+        const int32_t sum = sums[k] + (c.bias != NULL ? c.bias[row] : 0);
+        const int32_t scaled = rescaled(sum, c.multiplier[row], c.shift[row]);
+        y[k] = (int@B@_t)clamped(scaled, c.zero, c.low, c.high);
     }
 }
 """
@@ -52,6 +52,7 @@ static void product@B@_w8(const product_t *p, int32_t vectors, const int@B@_t *x
 
     (void)memset(lanes, 0, (size_t)(vectors * length) * sizeof lanes[0]);
     (void)memset(sums, 0, (size_t)(vectors * padded) * sizeof sums[0]);
+    (void)memset(all, 0, (size_t)(vectors * padded) * sizeof all[0]);
     for (int32_t v = 0; v < vectors; v++) {
         for (int32_t j = 0; j < columns; j++) {
             lanes[v * length + j] = @LANE@;
@@ -67,7 +68,7 @@ static void product@B@_w8(const product_t *p, int32_t vectors, const int@B@_t *x
         finish@B@(p, 0, padded, &sums[v * padded], &all[v * p->rows]);
     }
     (void)memcpy(y, all, (size_t)(vectors * p->rows) * sizeof y[0]);
-#else
+@CMSIS@#else
     for (int32_t v = 0; v < vectors; v++) {
         const int@B@_t *xv = &x[v * columns];
         int32_t i = 0;
@@ -84,6 +85,21 @@ static void product@B@_w8(const product_t *p, int32_t vectors, const int@B@_t *x
     }
 #endif
 }
+"""
+
+_CMSIS = """#elif defined(@P@_USE_CMSIS_NN)
+    /* zero points are in the biases, so that these are what is to be added to each row's sum */
+    const cmsis_nn_context context = {(void *)(uintptr_t)p->bias, 0};
+    const cmsis_nn_fc_params params = {0, 0, p->zero, {p->zero + p->low, p->zero + p->high}};
+    const cmsis_nn_per_channel_quant_params scales = {
+        (int32_t *)(uintptr_t)p->multiplier, (int32_t *)(uintptr_t)p->shift};
+    const cmsis_nn_dims input = {vectors, 1, 1, columns};
+    const cmsis_nn_dims filter = {columns, 1, 1, p->rows};
+    const cmsis_nn_dims biases = {1, 1, 1, p->rows};
+    const cmsis_nn_dims output = {vectors, 1, 1, p->rows};
+
+    (void)arm_fully_connected_per_channel_s8(&context, &params, &scales, &input, x, &filter,
+                                             p->weight, &biases, p->bias, &output, y);
 """
 
 _PACKED = """
@@ -116,12 +132,13 @@ def _plain(bits: int) -> str:
     values: dict[int, dict[str, object]] = {
         8: {
             "T": "lane8_t",
+            "CMSIS": _CMSIS,
             "LANE": "(lane8_t)(OFFSET > 0 ? (uint8_t)X ^ OFFSET : X)".replace(
                 "X", "x[v * columns + j]"
             ),
             "BLOCKED": "LANES",
         },
-        16: {"T": "int16_t", "LANE": "x[v * columns + j]", "BLOCKED": "LANES"},
+        16: {"T": "int16_t", "CMSIS": "", "LANE": "x[v * columns + j]", "BLOCKED": "LANES"},
     }
     return _filled(_PRODUCT, {"B": bits, **values[bits]})
 

@@ -204,7 +204,7 @@ class _Emitter:
                 "weight": self._weight(weight, bits),
                 "bias": self._bias(op, before, bits),
                 "multiplier": self._per_row("multiplier", "int32_t", op, rows),
-                "shift": self._per_row("shift", "int8_t", op, rows),
+                "shift": self._per_row("shift", "shift_t", op, rows),
                 "rows": rows,
                 "columns": columns,
                 "zero": form.zero_point,

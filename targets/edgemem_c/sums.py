@@ -15,7 +15,7 @@ PROLOGUE = """
 /* Vector units sum whole blocks of columns: 8-bit inputs are brought to the type that multiplies
    fastest, with zeros behind them, and rows of weights are read on into what follows them.
    @P@_NO_VECTORS leaves that out. */
-#if defined(@P@_NO_VECTORS)
+#if defined(@P@_NO_VECTORS) || defined(@P@_USE_CMSIS_NN)
 #define LANES 1
 #define OFFSET 0
 typedef int8_t lane8_t;
@@ -40,6 +40,15 @@ typedef int8_t lane8_t;
 #if defined(@P@_USE_DSP) && defined(__ARM_FEATURE_DSP)
 #include <arm_acle.h>
 #define DSP 1
+#endif
+
+/* CMSIS-NN takes over the products of 8-bit inputs with 8-bit weights: with its usual double
+   rounding (no CMSIS_NN_USE_SINGLE_ROUNDING) these are the same integers. */
+#if defined(@P@_USE_CMSIS_NN)
+#include "arm_nnfunctions.h"
+typedef int32_t shift_t;
+#else
+typedef int8_t shift_t;
 #endif
 
 /* The next multiple of a power of two. */

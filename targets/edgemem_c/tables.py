@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .parts import rows
 
-SIZES = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8}
+SIZES = {"int8_t": 1, "shift_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8}
 
 
 class Tables:
