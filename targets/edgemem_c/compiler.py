@@ -73,7 +73,7 @@ def _loaded(
     folder = Path(tempfile.mkdtemp(prefix="edgemem-c-"))
     try:
         for name, text in sources:
-            (folder / name).write_text(text, encoding="ascii")
+            (folder / name).write_text(text, encoding="utf-8")
         units = [name for name, _ in sources if name.endswith(".c")]
         common = [*compiler, "-std=c99", "-fPIC", "-shared", *flags, "-o", "network.so", *units]
         done = _run([*common, *NATIVE], folder)

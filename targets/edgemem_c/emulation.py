@@ -50,8 +50,9 @@ class Board:
 
 
 def _cortex(core: str, machine: str) -> Board:
-    emulator = ("qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none")
-    emulator += ("-serial", "none", "-semihosting-config", "enable=on,target=native")
+    quiet = ("-nographic", "-monitor", "none", "-serial", "none")
+    console = ("-semihosting-config", "enable=on,target=native")
+    emulator = ("qemu-system-arm", "-M", machine, *quiet, *console)
     # without a floating-point unit: an operation on floats would be a call
     flags = (f"-mcpu={core}", "-mthumb", "-mfloat-abi=soft")
     return Board("arm-none-eabi-", flags, (*emulator, "-icount", "shift=6", "-kernel"), bare=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class CRunner:
         self._artefact = artefact
         try:
             self._read(artefact.manifest[names.FACTS])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArtefactError(
                 f"{artefact.origin}: the manifest lacks what C needs ({error!r}); convert again"
             ) from error
@@ -124,28 +125,42 @@ class CRunner:
             return {}
         form = self.input_format
         found = {"x": Values(self._input.copy(), "", float(form.scale), form.zero_point)}
-        table = json.loads(self._artefact.part(names.TENSORS))
+        table = self._table()
         sizes = [int(np.prod(shape)) * bits // 8 for _, _, bits, shape, _, _ in table]
-        starts = np.cumsum([0, *sizes])
+        starts = list(itertools.accumulate(sizes, initial=0))
         library = self._load(starts)
         state = (type(self._before))()
         ctypes.memmove(state, self._before, ctypes.sizeof(state))
         address = ctypes.c_void_p(ctypes.addressof(state))
         getattr(library, f"{self._prefix}_step")(address, *self._integers[2:4])
-        traced = (ctypes.c_char * int(starts[-1])).in_dll(library, "host_trace").raw
+        traced = (ctypes.c_char * starts[-1]).in_dll(library, "host_trace").raw
         for start, (name, op, bits, shape, scale, zero) in zip(starts, table):
-            values = np.frombuffer(traced, f"int{bits}", int(np.prod(shape)), int(start))
+            values = np.frombuffer(traced, f"int{bits}", int(np.prod(shape)), start)
             found[name] = Values(values.reshape(shape), op, scale, zero)
         return found
+
+    def _table(self) -> list[tuple[str, str, int, list[int], float, int]]:
+        """Name, operation, bits, shape, scale and zero point of each traced result."""
+        text = self._artefact.part(names.TENSORS)
+        try:
+            return [
+                (str(name), str(op), int(bits), list(map(int, shape)), float(scale), int(zero))
+                for name, op, bits, shape, scale, zero in json.loads(text)
+            ]
+        except (TypeError, ValueError) as error:
+            raise ArtefactError(
+                f"{self._artefact.origin}: {names.TENSORS} is damaged ({error}); convert again"
+            ) from error
 
     def _load(self, starts: Sequence[int] = ()) -> ctypes.CDLL:
         """The library; with a place for each result, one that keeps them there."""
         prefix, parts = self._prefix, self._artefact.part
         wanted = (names.header(prefix), names.source(prefix), names.weights(prefix))
-        sources = {name: parts(name).decode("ascii") for name in wanted}
+        # what is no text does not compile, which is then said
+        sources = {name: parts(name).decode("ascii", "replace") for name in wanted}
         sources["host.c"] = self._host()
         flags: list[str] = []
-        if len(starts):
+        if starts:
             sources["trace.h"] = render("trace.h.in", PREFIX=prefix.upper())
             sources["host.c"] += (
                 f"\nunsigned char host_trace[{starts[-1]}];\n"

@@ -84,6 +84,9 @@ class Small:
         cell = Stack((LMU(n, 6, 4, 20.0, 2), LEM(6, 5, dt=0.3), Norm(5), Dense(5, 3)))
         return trace(cell, cell.init(np.random.default_rng(1)))
 
+    def reference(self) -> Graph:
+        return self.graph()
+
 
 @cache
 def small(weights: Literal["model", "4"]) -> tuple[str, Mapping[str, str]]:
@@ -119,7 +122,7 @@ def sound() -> npt.NDArray[np.int16]:
         rng.choice([-32768, 32767], part),
         rng.normal(size=part) * 300,
     ]
-    return np.clip(np.concatenate(pieces), -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(np.concatenate(pieces), -32768, 32767), np.int16)
 
 
 def heard(form: str, samples: npt.NDArray[np.int16]) -> list[tuple[list[int], list[int], int]]:

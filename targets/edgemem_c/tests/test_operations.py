@@ -104,7 +104,7 @@ class Cases:
         pairs = [multipliers.quantize_multiplier(float(factor)) for factor in factors]
         if rows > 2:
             pairs[1], pairs[2] = (0, 0), ((1 << 31) - 1, -31)
-        arrays = {
+        arrays: dict[str, Integers] = {
             "weight": weight.astype(np.int8),
             "multiplier": np.array([m for m, _ in pairs], np.int32),
             "shift": np.array([s for _, s in pairs], np.int8),
@@ -179,8 +179,8 @@ def _sums(cases: Cases) -> None:
             cases.binary(kind, (power[a], power[b], power[min(a, b)]), (n, n), relu=b == 7)
         cases.binary(kind, (power[4], power[2], power[4]), (grid, grid))
         for zeros in ((0, 0, 0), (-128, 5, 127), (100, -100, -128)):
-            eight = tuple(Format(8, s, z) for s, z in zip((0.3, 0.07, 0.21), zeros))
-            cases.binary(kind, eight, (n, n), relu=zeros[0] == 100)
+            first, second, result = (Format(8, s, z) for s, z in zip((0.3, 0.07, 0.21), zeros))
+            cases.binary(kind, (first, second, result), (n, n), relu=zeros[0] == 100)
         wide = (Format(16, 0.3), Format(16, 0.011), Format(16, 0.17))
         cases.binary(kind, wide, (n, n))
         cases.binary(kind, wide, (grid, (5,)), fixed=1)

@@ -35,7 +35,8 @@ def programs(draw: st.DrawFn) -> Program:
         a = draw(st.sampled_from(names))
         kind = draw(st.sampled_from(["add", "reshape", "slice", "concat", "widen", "narrow"]))
         shape, held = tensors[a].shape, tensors[a].form
-        inputs, attrs = (a,), {}
+        inputs: tuple[str, ...] = (a,)
+        attrs: dict[str, int] = {}
         if kind in ("add", "concat"):
             like = [n for n in names if tensors[n].shape == shape and tensors[n].form is held]
             inputs = (a, draw(st.sampled_from(like)))
@@ -139,8 +140,7 @@ def test_what_is_read_is_what_was_written(program: Program) -> None:
             machine.memory[c][0] for _, cells in machine.cells(state, Place(state)) for c in cells
         }
         assert held == {machine.origin(after)[0]}
-    for stretch in plan.stretches.values():
-        assert stretch.offset + stretch.size <= plan.size
+    assert all(s.offset + s.size <= plan.size for s in plan.stretches.values())
 
 
 def test_an_update_of_a_state_stays_where_it_is() -> None:
