@@ -14,6 +14,7 @@ from edgemem import __version__, artefact, target
 from edgemem.artefact import Golden
 from edgemem.errors import ConfigError, ToleranceError, UnsupportedOpError
 from edgemem.files import write_atomic
+from edgemem.ir import INPUT
 from edgemem.quantize.calibration import check_finite
 from edgemem.runtime.detector import decide
 from edgemem.target import Features, Inspectable, Runner, Source, Target, Tolerance
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from edgemem.runtime.detector import DetectorConfig
 
 GOLDEN_CLIPS = 2
-GOLDEN_VALUES = 1600
+GOLDEN_VALUES = 1440
 """About how many input values the golden vectors hold, so that they stay small beside a network."""
 
 
@@ -144,6 +145,7 @@ def convert(
     plain = target.load(draft, reference_kernels=True) if chosen.integer else runner
     if chosen.integer and isinstance(plain, Inspectable) and plain.output_scale is not None:
         fields["golden"] = INTEGERS
+        x = _whole_steps(plain, x)
     golden = Golden(x, replay(plain, x)[0])
     made = artefact.build(converted.payload, fields, model.labels, golden, converted.parts)
     data = artefact.to_bytes(made)
@@ -162,6 +164,22 @@ def golden_inputs(sequences: Features) -> Features:
     clips = sequences[:GOLDEN_CLIPS]
     steps = max(4, GOLDEN_VALUES // max(1, clips.shape[0] * clips.shape[2]))
     return np.ascontiguousarray(clips[:, :steps], dtype=np.float32)
+
+
+def _whole_steps(runner: Inspectable, x: Features) -> Features:
+    """``x`` moved to the reals that integers of the input stand for.
+
+    Sequences of pictures have few values, some of which lie half-way between two integers; there
+    interpreters round a float otherwise from one processor to the next.
+    """
+    runner.step(x[0, 0])
+    held = runner.tensors().get(INPUT)
+    if held is None or held.scale is None:
+        return x
+    limits = np.iinfo(held.array.dtype)
+    steps = np.rint(x / held.scale) + held.zero_point
+    integers = np.clip(steps, limits.min, limits.max)
+    return np.asarray((integers - held.zero_point) * held.scale, np.float32)
 
 
 def make_options(chosen: Target, values: Mapping[str, Any]) -> Any:

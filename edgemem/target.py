@@ -63,7 +63,7 @@ class Runner(Protocol):
 
 
 @runtime_checkable
-class Inspectable(Protocol):
+class Inspectable(Runner, Protocol):
     """A runner that lets itself be looked into; no runner has to."""
 
     @property

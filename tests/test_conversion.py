@@ -70,7 +70,6 @@ def test_golden_vectors_are_those_of_the_integer_semantics(model: Model, name: s
     data, _ = conversion.convert(model, name)
     opened = artefact.from_bytes(data, "test")
     golden = opened.golden
-    np.testing.assert_array_equal(golden.x, model.calibration.features[:2, : golden.x.shape[1]])
     assert golden.x.size <= 2 * conversion.GOLDEN_VALUES
     program = build(model.graph(), Scheme(), model.calibration.features).program
     ops, states = IntegerOps(program), program.zero_state((2,))
@@ -78,6 +77,32 @@ def test_golden_vectors_are_those_of_the_integer_semantics(model: Model, name: s
         states, values = ops.step(states, ops.quantize(golden.x[:, t]))
         np.testing.assert_array_equal(golden.y[:, t], ops.dequantize(values[program.output]))
     assert opened.manifest["golden"] == "integers"
+    form = program.tensors[program.input].form
+    heard = model.calibration.features[:2, : golden.x.shape[1]]
+    inside = form.dequantize(np.array(form.lowest)), form.dequantize(np.array(form.highest))
+    assert np.abs(golden.x - np.clip(heard, *inside)).max() <= 0.501 * float(form.scale)
+
+
+def test_no_golden_input_lies_between_two_integers(model: Model) -> None:
+    # in steps of 246 / 255, 123 is 127.5; features of pictures have such values
+    features = np.clip(np.rint(40 * model.calibration.features), -123, 123)
+    features[0, 0, :2] = -123.0, 123.0
+    cell = Dense(N_IN, N_OUT)
+    weights = np.random.default_rng(1).normal(size=(N_OUT, N_IN)) / 40
+    drawn = replace(
+        model,
+        cell=cell,
+        params={"W": weights, "b": np.zeros(N_OUT)},
+        calibration=Sample(features, np.zeros(0, np.int64)),
+        validation=Sample(features[:0], np.zeros(0, np.int64)),
+    )
+    for name in sorted(name for name in target.available() if target.get(name).integer):
+        opened = artefact.from_bytes(conversion.convert(drawn, name)[0], "test")
+        runner = target.load(opened, reference_kernels=True)
+        runner.step(opened.golden.x[0, 0])
+        held = runner.tensors()["x"]  # type: ignore[attr-defined]
+        steps = opened.golden.x.astype(np.float64) / held.scale
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-4)
 
 
 def test_golden_vectors_of_floats_are_the_runner_s(model: Model) -> None:

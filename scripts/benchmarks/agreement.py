@@ -8,7 +8,7 @@ without any delegate, and with its reference kernels.
 
 A second table takes single operations: a copy of the file gives all tensors out, and each
 operation's result is held against what the semantics make of the operation's own inputs there. A
-third one holds the fast kernels of the runtimes against each other.
+third one holds the fast kernels of the other runtimes against those of this Python's.
 
 usage: agreement.py DATA [--clips N] [--traced N] [--only NETWORK ...]
                     [--python 'NAME=COMMAND'] ... [--slow 'NAME=COMMAND'] ... [--slow-clips N]
@@ -44,6 +44,8 @@ from edgemem.runtime.network import open_network
 
 HERE = "this machine"
 NONE = "none"
+ENGINE = 3
+"""Column of every table in which the runtime stands."""
 WORKER = Path(__file__).with_name("agreement_worker.py")
 TFLITE = ("default", "plain", "reference")
 KERNELS = {
@@ -106,9 +108,8 @@ class Run:
     """What one runtime made of a case: outputs, and its tensors over the first few clips."""
 
     form: str
-    runtime: str
     kernels: str
-    processor: str
+    engine: str
     y: Any
     traced: Mapping[str, Any]
 
@@ -135,17 +136,17 @@ def main() -> None:
                         pairs.append(pair_row(case, run, here))
                     here = here or run
     print_table(
-        "network | form | runtime | kernels | processor | clips | outputs equal "
+        "network | form | kernels | runtime, processor | clips | outputs equal "
         "| decisions equal | last places | accuracy",
         outputs,
     )
     print_table(
-        "network | runtime | kernels | processor | operation | values | equal | last places "
-        "| first in the stream",
+        "network | operation | kernels | runtime, processor | values | equal | last places "
+        "| first difference in the stream",
         operations,
     )
     print_table(
-        "network | fast kernels of | on | clips | outputs equal | decisions equal | last places "
+        "network | | | fast kernels of | clips | outputs equal | decisions equal | last places "
         "| first difference",
         pairs,
     )
@@ -257,16 +258,15 @@ def stream(
     with np.load(out) as arrays:
         found = dict(arrays)
     runtime, processor = str(found["engine"]).split("|")
-    if form == "tflite":
-        runtime = runtime.partition(",")[0]
-    kernels = KERNELS[kernels] if form == "tflite" else ""
-    place = processor if python.name == HERE else f"{processor} ({python.name})"
+    engine = f"{runtime.partition(',')[0] if form != 'c' else runtime}, {processor}"
+    if python.name != HERE:
+        engine += f" ({python.name})"
     shown = tensors_of(case.program, found) if form == "tflite" else {}
     if shown:
         y = found["t/y"]
         if not np.array_equal(y.reshape(found["y"][: len(y)].shape), found["y"][: len(y)]):
             print("  note: outputs change when every tensor is one", file=sys.stderr)
-    return Run(form, runtime, kernels, place, found["y"], shown)
+    return Run(form, KERNELS[kernels] if form == "tflite" else "", engine, found["y"], shown)
 
 
 def tensors_of(program: Program, found: dict[str, Any]) -> dict[str, Any]:
@@ -285,13 +285,13 @@ def output_row(case: Case, run: Run) -> list[str]:
     n = len(run.y)
     decisions = decide(run.y, case.window)
     accuracy = np.mean(decisions == case.labels[:n])
-    who = [case.name, run.form, run.runtime, run.kernels, run.processor, str(n)]
+    who = [case.name, run.form, run.kernels, run.engine, str(n)]
     return [*who, *alike(case, run.y, case.y), f"{accuracy:.1%}"]
 
 
 def pair_row(case: Case, run: Run, here: Run) -> list[str]:
     first = first_difference(case.program, run.traced, here.traced)
-    who = [case.name, run.runtime, run.processor, str(len(run.y))]
+    who = [case.name, "", "", run.engine, str(len(run.y))]
     return [*who, *alike(case, run.y, here.y), first]
 
 
@@ -313,14 +313,23 @@ def operation_rows(case: Case, run: Run) -> Iterator[list[str]]:
         total[0] += off.size
         total[1] += int(np.count_nonzero(off))
         total[2] = max(total[2], int(off.max()))
-    who = [case.name, run.runtime, run.kernels, run.processor]
     first = first_difference(case.program, run.traced, case.truth)
-    others = sum(count for count, unequal, _ in sums.values() if not unequal)
     for kind, (count, unequal, places) in sums.items():
         if unequal:
             share = f"{1 - unequal / count:.3%}"
-            yield [*who, kind, f"{count:,}", share, f"{places}", first]
-    yield [*who, "all others" if first != NONE else "all", f"{others:,}", "100 %", "0", ""]
+            yield [
+                case.name,
+                kind,
+                run.kernels,
+                run.engine,
+                f"{count:,}",
+                share,
+                f"{places}",
+                first,
+            ]
+    if not any(unequal for _, unequal, _ in sums.values()):
+        count = sum(count for count, _, _ in sums.values())
+        yield [case.name, "all", run.kernels, run.engine, f"{count:,}", "100%", "0", first]
 
 
 def operations_of(program: Program, traced: Mapping[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
@@ -355,9 +364,16 @@ def first_difference(program: Program, a: Mapping[str, Any], b: Mapping[str, Any
 
 
 def print_table(head: str, rows: list[list[str]]) -> None:
+    """A table; rows that differ in the runtime alone become one."""
     print(f"| {head} |\n|{'---|' * (head.count('|') + 1)}")
+    merged: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
-        print(f"| {' | '.join(row)} |")
+        engines = merged.setdefault((*row[:ENGINE], *row[ENGINE + 1 :]), [])
+        if row[ENGINE] not in engines:
+            engines.append(row[ENGINE])
+    for key, engines in merged.items():
+        cells = [*key[:ENGINE], "; ".join(engines), *key[ENGINE:]]
+        print(f"| {' | '.join(cells)} |")
     print()
 
 
