@@ -84,7 +84,8 @@ def draw_front(found: Found, limits: Limits, title: str, out: Path) -> None:
         color="tab:orange",
         label="chosen; 95 % of its drop",
     )
-    axes.set_ylim(top - worst, None)
+    lowest = min((100.0 * found.accuracy(t) for t in drawn), default=top)
+    axes.set_ylim(max(top - worst, lowest - 0.5), None)
     axes.set_xlabel("parameters, kB")
     axes.set_ylabel(f"accuracy on {found.clips:,} validation clips, %")
     below = len(found.trials) - len(drawn)

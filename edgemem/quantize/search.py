@@ -244,8 +244,11 @@ class _Searcher:
     def _neighbours(self, rng: np.random.Generator) -> Iterator[Widths]:
         """Trials near the limits with one or two widths changed, none larger than is of use."""
         best, budget = front(self._history.trials), self._limits.budget
-        kept = [t for t in best if self._keeps(t)] or best
-        parents = kept[:PARENTS] if budget is None else kept[-PARENTS:]
+        if budget is not None:
+            # the best that fit, whether or not one of them keeps the drop already
+            parents = [t for t in best if t.measure.size <= budget][-PARENTS:] or list(best)
+        else:
+            parents = [t for t in best if self._keeps(t)][:PARENTS] or list(best[-PARENTS:])
         most = parents[0].measure.size if budget is None else budget
         for _ in range(DRAWS):
             widths = dict(parents[rng.integers(len(parents))].widths)
