@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgemem.errors import ToleranceError, UnsupportedOpError
 from edgemem.quantize.program import Operation, Program
@@ -59,12 +60,7 @@ def _check_product(program: Program, op: Operation) -> None:
             f"{op.output!r}: rows of {weight.shape[1]} packed weights have no C form; "
             f"known: {PACKED_COLUMNS[bits]}; give this layer 8 bits"
         )
-    reach = UNSIGNED
-    if bits == 16:
-        reach = (1 << 15) + abs(program.tensors[op.inputs[0]].form.zero_point)
-    largest = reach * np.abs(weight.astype(np.float64)).sum(axis=1)
-    if "bias" in op.arrays:
-        largest = largest + np.abs(program.arrays[op.arrays["bias"]].astype(np.float64))
+    largest = _largest_sums(program, op)
     # the sum is shifted to the left before it is multiplied
     shift = program.arrays[op.arrays["shift"]].astype(np.int64)
     largest = largest * 2.0 ** np.maximum(shift, 0)
@@ -73,6 +69,23 @@ def _check_product(program: Program, op: Operation) -> None:
             f"{op.output!r}: the sum of its product could reach {largest.max():.3g}, beyond the "
             f"{float(LIMIT32):.3g} of its accumulator; train it with smaller weights or biases"
         )
+
+
+def _largest_sums(program: Program, op: Operation) -> NDArray[np.float64]:
+    """What each row's sum stays within, its bias and all intermediates included."""
+    form = program.tensors[op.inputs[0]].form
+    reach = UNSIGNED if form.bits == 8 else (1 << 15) + abs(form.zero_point)
+    weight = program.arrays[op.arrays["weight"]].astype(np.float64)
+    largest = reach * np.abs(weight).sum(axis=1)
+    if "bias" in op.arrays:
+        largest = largest + np.abs(program.arrays[op.arrays["bias"]].astype(np.float64))
+    return np.asarray(largest)
+
+
+def is_low(program: Program, op: Operation) -> bool:
+    """Whether every factor of a product is below 1/2 and every sum below 2^30."""
+    shift = program.arrays[op.arrays["shift"]]
+    return bool(np.all(shift < 0) and np.all(_largest_sums(program, op) < 1 << 30))
 
 
 def _check_curve(program: Program, op: Operation) -> None:

@@ -14,7 +14,7 @@ from edgemem.runtime.detector import DetectorConfig
 from edgemem.target import Converted
 
 from . import names
-from .identifiers import identifier
+from .identifiers import comment, identifier
 from .network import Network, network_c
 from .parts import render, rows
 from .sound import Sound, sound_c
@@ -45,6 +45,7 @@ def convert(model: Source, options: COptions, calibration: Features) -> Converte
         names.golden(prefix): golden_h(program, prefix, calibration[0, :GOLDEN_STEPS]),
         "main.c": main_c(prefix, sound is not None),
         "CMakeLists.txt": render("CMakeLists.txt.in", prefix=prefix, PREFIX=prefix.upper(), D="$"),
+        "README.md": readme(model.name, prefix, program, network, sound),
         names.TENSORS: json.dumps(_traced(program, network), separators=(",", ":")),
     }
     facts = {
@@ -71,6 +72,40 @@ def main_c(prefix: str, hears: bool) -> str:
         then=", then keywords in raw sound" if hears else "",
         listen=render("listen.c.in", **names) if hears else "",
         call="\n    listen();" if hears else "",
+    )
+
+
+USAGE = """\
+    static {0}_state state;
+    {0}_init(&state);
+    {0}_step(&state, input, logits); /* each time step */
+"""
+
+USAGE_SOUND = """\
+    static {0}_listener listener;
+    {0}_listener_init(&listener);
+    /* each time {1}_SAMPLES new samples of 16 bits have come, {1}_SAMPLE_RATE a second */
+    int label = {0}_listen(&listener, samples);
+    if (label >= 0) {{ puts({0}_labels[label]); }}
+"""
+
+
+def readme(title: str, prefix: str, program: Program, network: Network, sound: Sound | None) -> str:
+    """What comes with the sources in words."""
+    facts = facts_of(program, network, prefix, sound)
+    row = f"| all that it takes to hear, bytes of RAM | {facts['listener_ram']:,} |\n"
+    usage = USAGE if sound is None else USAGE_SOUND
+    return render(
+        "README.md.in",
+        title=comment(title),
+        prefix=prefix,
+        PREFIX=prefix.upper(),
+        steps=GOLDEN_STEPS,
+        and_sound="" if sound is None else ", its front end and its detector",
+        and_listens="" if sound is None else " and hears raw sound",
+        listener_row="" if sound is None else row,
+        usage=usage.format(prefix, prefix.upper()),
+        **{name: f"{facts[name]:,}" for name in ("macs", "flash", "ram")},
     )
 
 

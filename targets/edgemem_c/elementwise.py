@@ -30,6 +30,18 @@ static int32_t rescaled(int32_t x, int32_t multiplier, int32_t shift)
 }
 """
 
+LOWERED = """
+/* As above for shift < 0 and |x| below 2^30: half the way to the next step cannot overflow. */
+static int32_t lowered(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int64_t product = (int64_t)x * multiplier + (INT64_C(1) << 30);
+    const int32_t high = (int32_t)(product >> 31);
+    const int32_t half = (int32_t)((UINT32_C(1) << -shift) >> 1);
+
+    return (high + half + (high >> 31)) >> -shift;
+}
+"""
+
 CLAMPED = """
 /* zero + x, with x within [low, high]. */
 static int32_t clamped(int32_t x, int32_t zero, int32_t low, int32_t high)
@@ -96,6 +108,20 @@ static void @NAME@(const sum_t *p, const @A@ *a, const @B@ *b, @Y@ *y, int32_t n
     for (int32_t i = 0; i < n; i++) {
         const int32_t sum = rounding_shift((int32_t)a[i] - c.zero_a, c.shift_a)
             @SIGN@ rounding_shift((int32_t)b[@I@] - c.zero_b, c.shift_b);
+        y[i] = (@Y@)clamped(sum, c.zero, c.low, c.high);
+    }
+}
+"""
+
+SUM_PLAIN = """
+/* y = clamp(zero + a @SIGN@ b): all on one scale. */
+static void @NAME@(const sum_t *p, const @A@ *a, const @B@ *b, @Y@ *y, int32_t n)
+{
+    const sum_t c = *p;
+
+    INDEPENDENT
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t sum = ((int32_t)a[i] - c.zero_a) @SIGN@ ((int32_t)b[@I@] - c.zero_b);
         y[i] = (@Y@)clamped(sum, c.zero, c.low, c.high);
     }
 }
@@ -210,6 +236,8 @@ ELEMENTWISE: Mapping[str, str] = {
     "sub": SUM_SCALED,
     "add_shifted": SUM_SHIFTED,
     "sub_shifted": SUM_SHIFTED,
+    "add_plain": SUM_PLAIN,
+    "sub_plain": SUM_PLAIN,
     "mul": MUL,
     "rescale": RESCALE,
     "narrow": NARROW,
@@ -249,6 +277,7 @@ TEXTS = {
     "sum_t": SUM_T,
     "rounding_shift": ROUNDING_SHIFT,
     "rescaled": RESCALED,
+    "lowered": LOWERED,
     "clamped": CLAMPED,
     "sigmoid_table": sigmoid_table(),
     "interpolated": INTERPOLATED,

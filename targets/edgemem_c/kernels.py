@@ -13,8 +13,8 @@ from . import elementwise, products, sums
 TEXTS = {**elementwise.TEXTS, **sums.TEXTS, **products.TEXTS}
 """Definitions by name, each in front of those that use it."""
 
-CMSIS = "product8_w8"
-"""The kernel that CMSIS-NN can take over, and with it what it alone calls."""
+CMSIS = frozenset(f"product8_w8{suffix}" for suffix in products.SUFFIXES)
+"""Kernels that CMSIS-NN can take over, and with them what they alone call."""
 
 _WORD = re.compile(r"\w+")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -30,9 +30,10 @@ def kernels(calls: Iterable[str]) -> str:
     """
     instances = {name: elementwise.instance(name) for name in sorted(set(calls))}
     used = _closure(set(calls), {n: text for n, text in instances.items() if text})
-    own = used - _closure(set(calls) - {CMSIS}, {n: t for n, t in instances.items() if t})
+    others = set(calls) - CMSIS
+    own = used - _closure(others, {n: t for n, t in instances.items() if t}) - CMSIS
     parts = [
-        f"\n#if !defined(@P@_USE_CMSIS_NN){text}#endif\n" if name in own - {CMSIS} else text
+        f"\n#if !defined(@P@_USE_CMSIS_NN){text}#endif\n" if name in own else text
         for name, text in TEXTS.items()
         if name in used
     ]

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 BLOCK = 16
 """So many rows are summed before they are scaled together, which vectorises."""
 
+LOW = "_low"
+"""Ending of the kernels for factors below 1/2 and sums below 2^30: less work for each row."""
+
+SUFFIXES = ("", LOW)
+
 _STRUCT = """
 typedef struct {
     const int8_t *weight;
-    const int32_t *bias; /* zero points are folded in; NULL: none */
+    const int32_t *bias; /* zero points are folded in */
     const int32_t *multiplier;
     const shift_t *shift;
     int32_t rows;
@@ -23,15 +28,14 @@ typedef struct {
 
 _FINISH = """
 /* Scales the sums of `n` rows, from row `first` on, with their biases to results of @B@ bits. */
-static void finish@B@(const product_t *p, int32_t first, int32_t n, const int32_t *sums,
+static void finish@B@@S@(const product_t *p, int32_t first, int32_t n, const int32_t *sums,
                       int@B@_t *y)
 {
     const product_t c = *p;
 
     for (int32_t k = 0; k < n; k++) {
         const int32_t row = first + k;
-        const int32_t sum = sums[k] + (c.bias != NULL ? c.bias[row] : 0);
-        const int32_t scaled = rescaled(sum, c.multiplier[row], c.shift[row]);
+        const int32_t scaled = @RESCALED@(sums[k] + c.bias[row], c.multiplier[row], c.shift[row]);
         y[k] = (int@B@_t)clamped(scaled, c.zero, c.low, c.high);
     }
 }
@@ -39,12 +43,12 @@ static void finish@B@(const product_t *p, int32_t first, int32_t n, const int32_
 
 _PRODUCT = """
 /* y = clamp(zero + scaled(bias + W x)) of each vector x: inputs of @B@ bits, weights of 8. */
-static void product@B@_w8(const product_t *p, int32_t vectors, const int@B@_t *x, int@B@_t *y)
+static void product@B@_w8@S@(const product_t *p, int32_t vectors, const int@B@_t *x, int@B@_t *y)
 {
     const int32_t columns = p->columns;
 #if LANES > 1
     /* everything in whole blocks: all inputs, then all sums, then all results */
-    const int32_t length = UP_TO(columns, @BLOCKED@);
+    const int32_t length = UP_TO(columns, LANES);
     const int32_t padded = UP_TO(p->rows, @BLOCK@);
     @T@ lanes[MOST_INPUTS@B@];
     int32_t sums[MOST_SUMS@B@];
@@ -65,22 +69,26 @@ static void product@B@_w8(const product_t *p, int32_t vectors, const int@B@_t *x
         }
     }
     for (int32_t v = 0; v < vectors; v++) {
-        finish@B@(p, 0, padded, &sums[v * padded], &all[v * p->rows]);
+        finish@B@@S@(p, 0, padded, &sums[v * padded], &all[v * p->rows]);
     }
     (void)memcpy(y, all, (size_t)(vectors * p->rows) * sizeof y[0]);
 @CMSIS@#else
     for (int32_t v = 0; v < vectors; v++) {
         const int@B@_t *xv = &x[v * columns];
-        int32_t i = 0;
 
-        for (; i + 4 <= p->rows; i += 4) {
-            int32_t sums[4];
-            sums_x@B@_w8(xv, &p->weight[i * columns], columns, columns, sums);
-            finish@B@(p, i, 4, sums, &y[v * p->rows + i]);
-        }
-        for (; i < p->rows; i++) {
-            int32_t sum = sum_x@B@_w8(xv, &p->weight[i * columns], columns);
-            finish@B@(p, i, 1, &sum, &y[v * p->rows + i]);
+        for (int32_t i = 0; i < p->rows; i += @BLOCK@) {
+            const int32_t n = p->rows - i < @BLOCK@ ? p->rows - i : @BLOCK@;
+            const int8_t *w = &p->weight[i * columns];
+            int32_t sums[@BLOCK@];
+            int32_t k = 0;
+
+            for (; k + 4 <= n; k += 4) {
+                sums_x@B@_w8(xv, &w[k * columns], columns, columns, &sums[k]);
+            }
+            for (; k < n; k++) {
+                sums[k] = sum_x@B@_w8(xv, &w[k * columns], columns);
+            }
+            finish@B@@S@(p, i, n, sums, &y[v * p->rows + i]);
         }
     }
 #endif
@@ -104,7 +112,7 @@ _CMSIS = """#elif defined(@P@_USE_CMSIS_NN)
 
 _PACKED = """
 /* As above with weights of @W@ bits, @PARTS@ to a byte. */
-static void product@B@_w@W@(const product_t *p, int32_t vectors, const int@B@_t *x, int@B@_t *y)
+static void product@B@_w@W@@S@(const product_t *p, int32_t vectors, const int@B@_t *x, int@B@_t *y)
 {
     const int32_t columns = p->columns;
     const int32_t stride = (columns + @LAST@) / @PARTS@;
@@ -121,14 +129,14 @@ static void product@B@_w@W@(const product_t *p, int32_t vectors, const int@B@_t 
                 const int8_t *w = &p->weight[(i + k) * stride];
                 sums[k] = sum_x@B@_w@W@(xv, w, stride, columns) - surplus;
             }
-            finish@B@(p, i, n, sums, &y[v * p->rows + i]);
+            finish@B@@S@(p, i, n, sums, &y[v * p->rows + i]);
         }
     }
 }
 """
 
 
-def _plain(bits: int) -> str:
+def _plain(bits: int, suffix: str) -> str:
     values: dict[int, dict[str, object]] = {
         8: {
             "T": "lane8_t",
@@ -136,16 +144,15 @@ def _plain(bits: int) -> str:
             "LANE": "(lane8_t)(OFFSET > 0 ? (uint8_t)X ^ OFFSET : X)".replace(
                 "X", "x[v * columns + j]"
             ),
-            "BLOCKED": "LANES",
         },
-        16: {"T": "int16_t", "CMSIS": "", "LANE": "x[v * columns + j]", "BLOCKED": "LANES"},
+        16: {"T": "int16_t", "CMSIS": "", "LANE": "x[v * columns + j]"},
     }
-    return _filled(_PRODUCT, {"B": bits, **values[bits]})
+    return _filled(_PRODUCT, {"B": bits, "S": suffix, **values[bits]})
 
 
-def _packed(bits: int, weight_bits: int) -> str:
+def _packed(bits: int, weight_bits: int, suffix: str) -> str:
     parts = 8 // weight_bits
-    values = {"B": bits, "W": weight_bits, "PARTS": parts, "LAST": parts - 1}
+    values = {"B": bits, "W": weight_bits, "PARTS": parts, "LAST": parts - 1, "S": suffix}
     return _filled(_PACKED, {**values, "HALF": (1 << weight_bits) // 2})
 
 
@@ -155,12 +162,15 @@ def _filled(text: str, values: Mapping[str, object]) -> str:
     return text
 
 
+def _finish(bits: int, suffix: str) -> str:
+    rescaled = "lowered" if suffix else "rescaled"
+    return _filled(_FINISH, {"B": bits, "S": suffix, "RESCALED": rescaled})
+
+
 TEXTS = {
     "product_t": _STRUCT,
-    "finish8": _filled(_FINISH, {"B": 8}),
-    "finish16": _filled(_FINISH, {"B": 16}),
-    "product8_w8": _plain(8),
-    "product16_w8": _plain(16),
-    **{f"product{b}_w{w}": _packed(b, w) for b in (8, 16) for w in (4, 2)},
+    **{f"finish{b}{s}": _finish(b, s) for b in (8, 16) for s in SUFFIXES},
+    **{f"product{b}_w8{s}": _plain(b, s) for b in (8, 16) for s in SUFFIXES},
+    **{f"product{b}_w{w}{s}": _packed(b, w, s) for b in (8, 16) for w in (4, 2) for s in SUFFIXES},
 }
 """Definitions by name."""

@@ -12,10 +12,11 @@ from edgemem.errors import UnsupportedOpError
 from edgemem.quantize.formats import Format
 from edgemem.quantize.program import Operation, Program, Shape, Tensor
 
-from .checks import check_program
+from .checks import check_program, is_low
 from .elementwise import elementwise_name
 from .identifiers import comment
 from .packing import PACKED, pack
+from .products import LOW
 from .storage import OUTPUT, Place, Storage, elements, n_bytes, plan_storage
 from .tables import Tables
 
@@ -213,7 +214,7 @@ class _Emitter:
             },
         )
         held = bits if bits in PACKED else 8
-        kernel = f"product{before.bits}_w{held}"
+        kernel = f"product{before.bits}_w{held}{LOW if is_low(program, op) else ''}"
         self._call(kernel, layer, str(vectors), self._at(op.inputs[0]), self._at(op.output))
 
     def _bias(self, op: Operation, before: Format, bits: int) -> str:
@@ -225,7 +226,7 @@ class _Emitter:
         if before.bits == 8 and bits not in PACKED:
             texts = [f"BIAS({b}, {s})" for b, s in zip(bias, sums)]
             return self._tables.add("bias", "int32_t", texts, "BEHIND")
-        return self._tables.add("bias", "int32_t", bias, "BEHIND") if np.any(bias) else "NULL"
+        return self._tables.add("bias", "int32_t", bias, "BEHIND")
 
     def _weight(self, weight: NDArray[np.int8], bits: int) -> str:
         if bits in PACKED:
@@ -247,8 +248,11 @@ class _Emitter:
     # element by element
 
     def _sum(self, op: Operation) -> None:
-        shifted = "left" not in op.attrs
-        self._binary(op, f"{op.kind}_shifted" if shifted else op.kind, op.inputs)
+        what = op.kind
+        if "left" not in op.attrs:
+            shifts = op.attrs["shift_a"] or op.attrs["shift_b"]
+            what += "_shifted" if shifts else "_plain"
+        self._binary(op, what, op.inputs)
 
     def _mul(self, op: Operation) -> None:
         self._binary(op, "mul", op.inputs)

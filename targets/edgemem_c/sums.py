@@ -164,7 +164,8 @@ static void sums_x@B@_w8(const @T@ *x, const int8_t *w, int32_t columns, int32_t
     int32_t j = 0;
 
 #if defined(DSP)
-    for (; j + 4 <= length; j += 4) {
+    /* downwards: a register less */
+    for (j = (length & ~3) - 4; j >= 0; j -= 4) {
         @LOAD@
         const uint32_t p0 = word(&w[j]);
         const uint32_t p1 = word(&w1[j]);
@@ -179,6 +180,7 @@ static void sums_x@B@_w8(const @T@ *x, const int8_t *w, int32_t columns, int32_t
         s3 = __smlad(even_bytes(p3), even, s3);
         s3 = __smlad(odd_bytes(p3), odd, s3);
     }
+    j = length & ~3;
 #endif
     for (; j < length; j++) {
         const int32_t v = (int32_t)x[j];
