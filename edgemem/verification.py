@@ -35,7 +35,7 @@ class Verification:
     allowed : float
         The greatest distance that the file allows.
     equal : float
-        Share of steps whose outputs are all the same numbers.
+        Share of steps whose outputs are all the same numbers: the same integers, where they are.
     decisions : float
         Share of steps whose greatest output is the same one.
     last_places : float or None
@@ -83,7 +83,7 @@ def verify(opened: Artefact, reference_kernels: bool = False) -> Verification:
         processor=platform.machine(),
         distance=distance(y, golden.y),
         allowed=float(opened.manifest.get("tolerance", {}).get("replay", 0.0)),
-        equal=equal_steps(y, golden.y),
+        equal=float(np.mean(equal_steps(y, golden.y, scale))),
         decisions=float(np.mean(y.argmax(axis=-1) == golden.y.argmax(axis=-1))),
         last_places=None if scale is None else last_places(y, golden.y, scale),
         clips=len(golden.x),
@@ -121,16 +121,24 @@ def scale_of(runner: Runner) -> float | None:
     return runner.output_scale if isinstance(runner, Inspectable) else None
 
 
-def equal_steps(y: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Share of steps, (..., n_out), whose outputs are all the same numbers."""
-    return float(np.mean(np.all(y == expected, axis=-1)))
+def equal_steps(y: NDArray[Any], expected: NDArray[Any], scale: float | None) -> NDArray[np.bool_]:
+    """Which steps of (..., n_out) have all outputs equal: as integers where there is a scale.
+
+    Interpreters turn one integer into floats that differ in the last bit.
+    """
+    if scale is None:
+        return np.asarray(np.all(y == expected, axis=-1))
+    return np.asarray(np.all(places_off(y, expected, scale) == 0, axis=-1))
 
 
 def last_places(y: NDArray[Any], expected: NDArray[Any], scale: float) -> float:
     """Greatest difference in steps of ``scale``, of which both are whole numbers."""
-    difference = np.abs(np.asarray(y, np.float64) - expected)
-    # float32 holds the products of scale and integer, rounded
-    return float(np.rint(difference.max(initial=0.0) / scale))
+    return float(places_off(y, expected, scale).max(initial=0.0))
+
+
+def places_off(y: NDArray[Any], expected: NDArray[Any], scale: float) -> NDArray[np.float64]:
+    """Difference of every value, in whole steps of ``scale``."""
+    return np.asarray(np.rint(np.abs(np.asarray(y, np.float64) - expected) / scale))
 
 
 def distance(y: NDArray[Any], expected: NDArray[Any]) -> float:

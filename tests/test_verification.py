@@ -134,9 +134,14 @@ def test_shares_and_places_by_hand() -> None:
     expected = np.array([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]], np.float32)
     y = expected.copy()
     y[0, 1, 1] += 0.75
-    assert equal_steps(y, expected) == 0.75
+    assert equal_steps(y, expected, None).tolist() == [[True, False], [True, True]]
     assert last_places(y, expected, 0.25) == 3.0
     assert last_places(expected[:0], expected[:0], 0.25) == 0.0
+    # one integer, two floats
+    nearly = np.nextafter(expected, np.float32(np.inf))
+    assert not equal_steps(nearly, expected, None).any()
+    assert equal_steps(nearly, expected, 0.25).all()
+    assert not equal_steps(y, expected, 0.25)[0, 1]
 
 
 def test_decisions_are_counted_step_by_step() -> None:

@@ -88,7 +88,7 @@ class Comparison:
     clips, frames : int
         Number of clips, the state reset before each, and of feature vectors in all of them.
     equal_frames : float
-        Share of frames whose outputs are all the same numbers.
+        Share of frames whose outputs are all the same numbers: the same integers, where they are.
     first : Divergence or None
         Tensors that a gain stands between are left out.
     output : Distance
@@ -209,10 +209,17 @@ class _Comparer:
                 self._tallies[name] = Tally.between(name, *pair)
             self._tallies[name].add(*pair)
         self._output.add(a.output, b.output)
+        unequal = {
+            name: self._tallies[name].unequal(x.reals, y.reals)
+            for name, (x, y) in pairs.items()
+            if not self._tallies[name].gain
+        }
+        unequal[OUTPUT] = self._output.unequal(a.output.reals, b.output.reals)
         if self._first is None:
-            self._first = _divergence(clip.name, {**pairs, OUTPUT: (a.output, b.output)})
+            pairs[OUTPUT] = (a.output, b.output)
+            self._first = _divergence(clip.name, pairs, unequal)
         self._frames += lengths[0]
-        self._equal += int(np.all(a.output.array == b.output.array, axis=1).sum())
+        self._equal += int(np.count_nonzero(~unequal[OUTPUT].any(axis=1)))
         self._decide(clip, a.output.array, b.output.array)
 
     def _decide(self, clip: Heard, *logits: NDArray[Any]) -> None:
@@ -278,17 +285,19 @@ def _common(a: Mapping[str, Values], b: Mapping[str, Values]) -> dict[str, tuple
     return {n: (v, b[n]) for n, v in a.items() if n in b and b[n].array.shape == v.array.shape}
 
 
-def _divergence(clip: str, pairs: Mapping[str, tuple[Values, Values]]) -> Divergence | None:
+def _divergence(
+    clip: str,
+    pairs: Mapping[str, tuple[Values, Values]],
+    unequal: Mapping[str, NDArray[np.bool_]],
+) -> Divergence | None:
     """The earliest frame, and in it the first tensor, where the two differ."""
     found: Divergence | None = None
-    for name, (a, b) in pairs.items():
-        if (a.scale is None) != (b.scale is None):
-            continue
-        unequal = a.reals != b.reals
-        frames = unequal.any(axis=1)
+    for name, differs in unequal.items():
+        frames = differs.any(axis=1)
         frame = int(frames.argmax())
         if frames.any() and (found is None or frame < found.frame):
-            element = int(unequal[frame].argmax())
+            element = int(differs[frame].argmax())
+            a, b = pairs[name]
             held = (x.array[frame, element].item() for x in (a, b))
             found = Divergence(clip, frame, name, a.op, element, *held)
     return found

@@ -86,9 +86,15 @@ class Tally:
             self._bb = _plus(self._bb, y * y)
             return
         difference = x - y
-        self._equal += int(np.count_nonzero(x == y))
+        self._equal += int(np.count_nonzero(~self.unequal(x, y)))
         self._greatest = max(self._greatest, float(np.abs(difference).max(initial=0.0)))
         self._dd = _plus(self._dd, difference**2)
+
+    def unequal(self, x: Array, y: Array) -> NDArray[np.bool_]:
+        """Where two arrays of reals differ: by half a step or more, if they have steps."""
+        if self._scale is None:
+            return np.asarray(x != y)
+        return np.asarray(np.abs(x - y) >= 0.5 * self._scale)
 
     def result(self) -> Distance:
         """What the sums say."""

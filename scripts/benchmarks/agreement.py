@@ -41,6 +41,7 @@ from edgemem.quantize import IntegerOps, Program, build
 from edgemem.quantize.scheme import choose
 from edgemem.runtime.detector import decide
 from edgemem.runtime.network import open_network
+from edgemem.verification import equal_steps, last_places
 
 HERE = "this machine"
 NONE = "none"
@@ -298,9 +299,9 @@ def pair_row(case: Case, run: Run, here: Run) -> list[str]:
 def alike(case: Case, y: Any, other: Any) -> list[str]:
     """Shares of equal outputs and decisions, and the greatest difference in last places."""
     other = other[: len(y)]
-    equal = np.mean(np.all(y == other, axis=-1))
+    equal = np.mean(equal_steps(y, other, case.scale))
     same = np.mean(decide(y, case.window) == decide(other, case.window))
-    places = np.rint(np.abs(y.astype(np.float64) - other).max() / case.scale)
+    places = last_places(y, other, case.scale)
     return [f"{equal:.2%}", f"{same:.2%}", f"{places:.0f}"]
 
 

@@ -72,3 +72,13 @@ def test_zeros_have_the_error_itself() -> None:
     tally = Tally("t", "", None)
     tally.add(Values(np.zeros((1, 2))), Values(np.array([[3.0, 4.0]])))
     assert tally.result().distance == 5.0
+
+
+def test_floats_of_one_integer_are_equal() -> None:
+    a = np.array([[0.3, 0.6]], np.float32)
+    b = np.nextafter(a, np.float32(1.0))
+    for scale, equal in ((0.1, 1.0), (None, 0.0)):
+        tally = Tally("t", "", scale)
+        tally.add(Values(a), Values(b))
+        assert tally.result().equal == equal
+    assert Tally("t", "", 0.1).unequal(a, a + np.float32([[0.0, 0.1]])).tolist() == [[False, True]]
