@@ -97,16 +97,16 @@ def _leading(a: Tensor, trailing: int) -> list[Any]:
 
 
 CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3)
-"""Where a row of few levels may be clipped, in shares of its largest weight."""
+"""Where a row of three levels may be clipped, in shares of its largest weight."""
 
 
 def round_rows(weight: Tensor, bits: int) -> Tensor:
     """A matrix on the grid of :func:`edgemem.quantize.per_row`, with the gradient passed through.
 
-    With 8 bits each row's largest weight lies on the outermost level. With fewer, the row is
-    clipped where its squared error is least; its largest weight still comes to lie on the
-    outermost level, so that ``per_row`` of the result finds the same grid again. The gradient
-    reaches clipped weights too: their row's grid follows them.
+    With 8 and 4 bits each row's largest weight lies on the outermost level. With 2, most of a row
+    would be zero that way: it is clipped where its squared error is least. Its largest weight
+    still comes to lie on the outermost level, so that ``per_row`` of the result finds the same
+    grid again. The gradient reaches clipped weights too: their row's grid follows them.
     """
 
     @tf.custom_gradient  # type: ignore[misc]
@@ -119,7 +119,7 @@ def round_rows(weight: Tensor, bits: int) -> Tensor:
 def _nearest(w: Tensor, bits: int) -> Tensor:
     highest = float((1 << (bits - 1)) - 1)
     peak = tf.reduce_max(tf.abs(w), axis=1)
-    shares = tf.constant(CLIPS if bits < 8 else (1.0,), w.dtype)
+    shares = tf.constant(CLIPS if bits == 2 else (1.0,), w.dtype)
     # (candidates, rows, 1)
     scales = tf.maximum(shares[:, None] * peak / highest, 2.0**-40)[:, :, None]
     held = tf.clip_by_value(tf.round(w / scales), -highest, highest) * scales
