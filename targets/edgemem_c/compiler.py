@@ -17,7 +17,7 @@ from edgemem.errors import ArtefactError, ConfigError
 COMPILERS = ("cc", "gcc", "clang")
 """Looked for in this order, after what ``CC`` names."""
 
-NATIVE = ("-O3", "-march=native")
+NATIVE = ("-O3", "-march=native", "-funroll-loops")
 PLAIN = ("-O2",)
 
 

@@ -56,12 +56,11 @@ class CRunner:
         self._input = np.zeros(self.n_in, self.input_format.dtype)
         self._logits = np.zeros(self.n_out, self.output_format.dtype)
         # addresses, worked out once: a step takes a microsecond or two
-        held = (ctypes.addressof(self._state), ctypes.addressof(self._before))
+        held = [ctypes.addressof(self._state), ctypes.addressof(self._before)]
         arrays = (self._input, self._logits, self._x, self._y)
-        self._floats = tuple(
-            map(ctypes.c_void_p, (*held, *(array.ctypes.data for array in arrays)))
-        )
-        self._integers = self._floats[:4]
+        self._addresses = [*held, *(array.ctypes.data for array in arrays)]
+        self._call = (ctypes.c_void_p * len(self._addresses))(*self._addresses)
+        self._argument = ctypes.byref(self._call)
         self._step = self._library.host_step
         self.reset()
 
@@ -77,14 +76,14 @@ class CRunner:
         self.input_format, self.output_format = Format(*facts["input"]), Format(*facts["output"])
 
     def reset(self) -> None:
-        getattr(self._library, f"{self._prefix}_reset")(self._integers[0])
+        getattr(self._library, f"{self._prefix}_reset")(ctypes.c_void_p(self._addresses[0]))
         self._stepped = False
 
     def step(self, x: Features) -> Features:
         if x.shape != self._x.shape:
             raise ShapeError(f"step: got an input of shape {x.shape}, expected {self._x.shape}")
         np.copyto(self._x, x)
-        self._step(*self._floats)
+        self._step(self._argument)
         self._stepped = True
         return self._y.copy()
 
@@ -102,7 +101,7 @@ class CRunner:
         if x.shape != self._input.shape:
             raise ShapeError(f"step: got an input of shape {x.shape}, expected ({self.n_in},)")
         np.copyto(self._input, x)
-        self._library.host_step_integers(*self._integers)
+        self._library.host_step_integers(self._argument)
         self._stepped = True
         return self._logits.copy()
 
@@ -132,7 +131,8 @@ class CRunner:
         state = (type(self._before))()
         ctypes.memmove(state, self._before, ctypes.sizeof(state))
         address = ctypes.c_void_p(ctypes.addressof(state))
-        getattr(library, f"{self._prefix}_step")(address, *self._integers[2:4])
+        arguments = (address, *map(ctypes.c_void_p, self._addresses[2:4]))
+        getattr(library, f"{self._prefix}_step")(*arguments)
         traced = (ctypes.c_char * starts[-1]).in_dll(library, "host_trace").raw
         for start, (name, op, bits, shape, scale, zero) in zip(starts, table):
             values = np.frombuffer(traced, f"int{bits}", int(np.prod(shape)), start)
