@@ -46,6 +46,15 @@ def test_text(tone_file: Path, fixed: Path, tone_set: Path) -> None:
         assert part in done.stdout
 
 
+def test_fast_kernels_say_that_they_show_nothing_inside(fixed: Path, tone_file: Path) -> None:
+    fast = tone_file.with_suffix(".tflite")
+    data = ["--calibrate", str(tone_file.parent / "set"), "--out", str(fast)]
+    done = CliRunner().invoke(main, ["convert", str(tone_file), *data])
+    assert done.exit_code == 0, done.output
+    assert "inner tensors do not exist" in invoke(fixed, fast).stdout
+    assert "inner tensors do not exist" not in invoke(fixed, fast, "--reference-kernels").stdout
+
+
 def test_itself(fixed: Path, tone_set: Path) -> None:
     done = invoke(fixed, fixed, "--data", tone_set, "--clips", 4)
     assert "4 clips" in done.stdout and "no difference anywhere" in done.stdout
