@@ -15,7 +15,7 @@ from .parts import CPart, render
 from .products import BLOCK
 from .step import Step, step_c
 from .storage import elements, n_bytes
-from .sums import LANES, PROLOGUE
+from .sums import PROLOGUE
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,7 @@ def _prologue(prefix: str, step: Step) -> str:
 
 def _most(bits: int, step: Step) -> str:
     """Sizes of the memory in which vector units work on products, at their largest."""
-    found = step.widest[bits]
-    inputs = max(vectors * (-(-columns // LANES) * LANES) for vectors, _, columns in found)
-    sums = max(vectors * (-(-rows // BLOCK) * BLOCK) for vectors, rows, _ in found)
+    inputs, sums = (max(sizes) for sizes in zip(*step.widest[bits]))
     return (
         f"/* The most that vector units hold of a product with inputs of {bits} bits. */\n"
         f"#define MOST_INPUTS{bits} {inputs}\n#define MOST_SUMS{bits} {sums}\n"

@@ -116,7 +116,33 @@ static void product@B@_w@W@@S@(const product_t *p, int32_t vectors, const int@B@
 {
     const int32_t columns = p->columns;
     const int32_t stride = (columns + @LAST@) / @PARTS@;
+#if LANES > 1
+    const int32_t length = UP_TO(stride, LANES);
+    const int32_t padded = UP_TO(p->rows, @BLOCK@);
+    int@B@_t lanes[MOST_INPUTS@B@];
+    int32_t sums[MOST_SUMS@B@];
+    int@B@_t all[MOST_SUMS@B@];
 
+    (void)memset(sums, 0, (size_t)padded * sizeof sums[0]);
+    (void)memset(all, 0, (size_t)padded * sizeof all[0]);
+    for (int32_t v = 0; v < vectors; v++) {
+        const int32_t surplus = @HALF@ * sum_x@B@(&x[v * columns], columns);
+
+        /* each part with zeros behind it */
+        (void)memset(lanes, 0, (size_t)(@PARTS@ * length) * sizeof lanes[0]);
+        for (int32_t part = 0; part * stride < columns; part++) {
+            const int32_t left = columns - part * stride;
+            const int32_t n = left < stride ? left : stride;
+            (void)memcpy(&lanes[part * length], &x[v * columns + part * stride],
+                         (size_t)n * sizeof lanes[0]);
+        }
+        for (int32_t i = 0; i < p->rows; i++) {
+            sums[i] = sum_x@B@_w@W@(lanes, &p->weight[i * stride], length, length@MORE@) - surplus;
+        }
+        finish@B@@S@(p, 0, padded, sums, all);
+        (void)memcpy(&y[v * p->rows], all, (size_t)p->rows * sizeof y[0]);
+    }
+#else
     for (int32_t v = 0; v < vectors; v++) {
         const int@B@_t *xv = &x[v * columns];
         const int32_t surplus = @HALF@ * sum_x@B@(xv, columns);
@@ -127,11 +153,13 @@ static void product@B@_w@W@@S@(const product_t *p, int32_t vectors, const int@B@
 
             for (int32_t k = 0; k < n; k++) {
                 const int8_t *w = &p->weight[(i + k) * stride];
-                sums[k] = sum_x@B@_w@W@(xv, w, stride, columns) - surplus;
+                sums[k] = sum_x@B@_w@W@(xv, w, columns - @LAST@ * stride, stride@COLUMNS@)
+                    - surplus;
             }
             finish@B@@S@(p, i, n, sums, &y[v * p->rows + i]);
         }
     }
+#endif
 }
 """
 
@@ -152,8 +180,17 @@ def _plain(bits: int, suffix: str) -> str:
 
 def _packed(bits: int, weight_bits: int, suffix: str) -> str:
     parts = 8 // weight_bits
-    values = {"B": bits, "W": weight_bits, "PARTS": parts, "LAST": parts - 1, "S": suffix}
-    return _filled(_PACKED, {**values, "HALF": (1 << weight_bits) // 2})
+    values: dict[str, object] = {
+        "B": bits,
+        "W": weight_bits,
+        "PARTS": parts,
+        "LAST": parts - 1,
+        "S": suffix,
+    }
+    values["HALF"] = (1 << weight_bits) // 2
+    # with four parts the last ones may hold nothing at all
+    values["MORE"], values["COLUMNS"] = (", 0", ", columns") if weight_bits == 2 else ("", "")
+    return _filled(_PACKED, values)
 
 
 def _filled(text: str, values: Mapping[str, object]) -> str:

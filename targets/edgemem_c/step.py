@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from edgemem.errors import UnsupportedOpError
 from edgemem.quantize.formats import Format
-from edgemem.quantize.program import Operation, Program, Shape, Tensor
+from edgemem.quantize.program import Operation, Program, Tensor
 
 from .checks import check_program, is_low
 from .elementwise import elementwise_name
 from .identifiers import comment
 from .packing import PACKED, pack
-from .products import LOW
+from .products import BLOCK, LOW
 from .storage import OUTPUT, Place, Storage, elements, n_bytes, plan_storage
-from .tables import Tables
+from .sums import LANES
+from .tables import Tables, up_to
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Step:
     calls : frozenset of str
         Kernels that are called.
     widest : mapping
-        Vectors, rows and columns of each product with 8-bit weights, by bits of the input.
+        Inputs and sums of each product in whole blocks, by bits of the input.
     states : mapping
         Name in the struct to state.
     traced : tuple of str
@@ -50,7 +51,7 @@ class Step:
     tables: str
     layers: str
     calls: frozenset[str]
-    widest: Mapping[int, Sequence[tuple[int, int, int]]]
+    widest: Mapping[int, Sequence[tuple[int, int]]]
     states: Mapping[str, str]
     traced: tuple[str, ...]
     storage: Storage
@@ -79,7 +80,7 @@ class _Emitter:
         self._layers: list[str] = []
         self._layer_bytes = 0
         self._calls: set[str] = set()
-        self._widest: dict[int, list[tuple[int, int, int]]] = {}
+        self._widest: dict[int, list[tuple[int, int]]] = {}
         self._body: list[str] = []
         self._traced: list[str] = []
         self._members = {state: f"s{i}" for i, state in enumerate(program.states)}
@@ -95,11 +96,11 @@ class _Emitter:
             "add": self._sum,
             "sub": self._sum,
             "mul": self._mul,
-            "sigmoid": self._curve,
-            "tanh": self._curve,
-            "relu": self._rescale,
-            "rescale": self._rescale,
-            "narrow": self._narrow,
+            "sigmoid": self._unary,
+            "tanh": self._unary,
+            "relu": self._unary,
+            "rescale": self._unary,
+            "narrow": self._unary,
             "widen": self._widen,
             "concat": self._concat,
             "slice": self._slice,
@@ -196,8 +197,11 @@ class _Emitter:
         rows, columns = weight.shape
         bits = program.weights[op.arrays["weight"]].bits
         vectors = elements(self._tensor(op.inputs[0]).shape[:-1])
-        if bits not in PACKED:
-            self._widest.setdefault(before.bits, []).append((vectors, rows, columns))
+        parts = 8 // bits if bits in PACKED else 1
+        row = parts * up_to(-(-columns // parts), LANES)
+        self._widest.setdefault(before.bits, []).append(
+            (vectors * row, vectors * up_to(rows, BLOCK))
+        )
         low, high = self._limits(op)
         layer = self._layer(
             "product_t",
@@ -229,10 +233,9 @@ class _Emitter:
         return self._tables.add("bias", "int32_t", bias, "BEHIND")
 
     def _weight(self, weight: NDArray[np.int8], bits: int) -> str:
-        if bits in PACKED:
-            return self._tables.add("weight", "int8_t", pack(weight, bits).astype(np.int64))
-        behind = f"BEHIND_ROWS({weight.shape[1]})"
-        return self._tables.add("weight", "int8_t", weight.astype(np.int64), behind)
+        held = pack(weight, bits) if bits in PACKED else weight
+        behind = f"BEHIND_ROWS({held.shape[1]})"
+        return self._tables.add("weight", "int8_t", held.astype(np.int64), behind)
 
     def _per_row(self, role: str, ctype: str, op: Operation, rows: int) -> str:
         values = self._program.arrays[op.arrays[role]].astype(np.int64)
@@ -312,21 +315,12 @@ class _Emitter:
             },
         )
 
-    def _unary(self, op: Operation, what: str) -> None:
-        source = op.inputs[0]
+    def _unary(self, op: Operation) -> None:
+        source, what = op.inputs[0], "rescale" if op.kind == "relu" else op.kind
         kernel = elementwise_name(what, (self._width(source), self._width(op.output)))
         size = str(elements(self._tensor(op.output).shape))
         layer = self._sum_layer(op)
         self._call(kernel, layer, self._at(source), self._at(op.output), size)
-
-    def _rescale(self, op: Operation) -> None:
-        self._unary(op, "rescale")
-
-    def _narrow(self, op: Operation) -> None:
-        self._unary(op, "narrow")
-
-    def _curve(self, op: Operation) -> None:
-        self._unary(op, op.kind)
 
     # copies
 
@@ -355,7 +349,7 @@ class _Emitter:
         """Copy ``size`` elements of each row of ``of`` into the rows of ``to``."""
         if self._width(to) != self._width(of):
             raise UnsupportedOpError(f"{to!r}: joins values of other widths than its own")
-        rows = elements(self._rows_shape(to))
+        rows = elements(self._tensor(to).shape[:-1])
         count = size * self._width(to) // 8
         target, source = self._at(to, to_start), self._at(of, start)
         if rows == 1:
@@ -365,9 +359,6 @@ class _Emitter:
         self._copy(f"{target} + i * {to_step}", f"{source} + i * {step}", count)
         self._body[-1] = f"    {self._body[-1]}"
         self._body.append("}")
-
-    def _rows_shape(self, name: str) -> Shape:
-        return self._tensor(name).shape[:-1]
 
     # the end of a step
 

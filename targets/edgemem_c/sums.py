@@ -199,10 +199,10 @@ static void sums_x@B@_w8(const @T@ *x, const int8_t *w, int32_t columns, int32_t
 # A row of n columns in `parts` parts of `stride` columns: byte k holds columns k, k + stride, ...;
 # its fields are the weights plus 8 (or 2), so that no sign has to be spread.
 _PACKED4 = """
-/* Sum of one row of 4-bit weights, each plus 8: byte k holds columns k and k + stride. */
-static int32_t sum_x@B@_w4(const int@B@_t *x, const int8_t *w, int32_t stride, int32_t columns)
+/* Sum of one row of 4-bit weights, each plus 8: byte k holds columns k and k + stride, the
+   second only up to byte `full`. */
+static int32_t sum_x@B@_w4(const int@B@_t *x, const int8_t *w, int32_t full, int32_t stride)
 {
-    const int32_t full = columns - stride;
     int32_t low = 0;
     int32_t high = 0;
     int32_t k = 0;
@@ -240,10 +240,10 @@ static int32_t sum_x@B@_w4(const int@B@_t *x, const int8_t *w, int32_t stride, i
 
 _PACKED2 = """
 /* Sum of one row of 2-bit weights, each plus 2: byte k holds columns k, k + stride,
-   k + 2 stride and k + 3 stride. */
-static int32_t sum_x@B@_w2(const int@B@_t *x, const int8_t *w, int32_t stride, int32_t columns)
+   k + 2 stride and k + 3 stride, all of them up to byte `full`. */
+static int32_t sum_x@B@_w2(const int@B@_t *x, const int8_t *w, int32_t full, int32_t stride,
+                         int32_t columns)
 {
-    const int32_t full = columns - 3 * stride;
     int32_t s0 = 0;
     int32_t s1 = 0;
     int32_t s2 = 0;

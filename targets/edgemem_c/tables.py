@@ -61,3 +61,8 @@ def _constant(value: int, ctype: str) -> str:
     if ctype == "int64_t":
         return f"INT64_C({value})" if value != -(1 << 63) else "INT64_MIN"
     return str(value) if value != -(1 << 31) else "INT32_MIN"
+
+
+def up_to(n: int, block: int) -> int:
+    """The next multiple of ``block``."""
+    return -(-n // block) * block
