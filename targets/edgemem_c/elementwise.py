@@ -38,7 +38,7 @@ static int32_t lowered(int32_t x, int32_t multiplier, int32_t shift)
     const int32_t high = (int32_t)(product >> 31);
     const int32_t half = (int32_t)((UINT32_C(1) << -shift) >> 1);
 
-    return (high + half + (high >> 31)) >> -shift;
+    return (high + half - (high < 0 ? 1 : 0)) >> -shift;
 }
 """
 
