@@ -66,7 +66,7 @@ class Loop:
         self._state = ctypes.create_string_buffer(int(facts["ram"]) + 64)
         self._kept = np.ascontiguousarray(inputs[:RUN])
         self._inputs = self._kept.ctypes.data
-        self._logits = ctypes.create_string_buffer(2 * int(facts["n_out"]))
+        self._logits = ctypes.create_string_buffer(2 * len(opened.labels))
 
     def __call__(self) -> float:
         """Seconds of one step, the mean of a short run."""

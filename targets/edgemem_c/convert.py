@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,17 +9,16 @@ import numpy as np
 from edgemem.frontend import FrontEnd
 from edgemem.quantize import IntegerOps, build
 from edgemem.quantize.scheme import choose
+from edgemem.quantize.stored import program_parts
 from edgemem.runtime.detector import DetectorConfig
 from edgemem.target import Converted
 
 from . import names
 from .identifiers import comment, identifier
-from .network import Network, network_c
 from .parts import render, rows
-from .sound import Sound, sound_c
+from .sources import Sources, sources_of
 
 if TYPE_CHECKING:
-    from edgemem.quantize.formats import Format
     from edgemem.quantize.program import Integers, Program
     from edgemem.target import Features, Source
 
@@ -35,32 +33,26 @@ def convert(model: Source, options: COptions, calibration: Features) -> Converte
     scheme = choose(model.scheme, options.quantize, options.weights)
     program = build(model.graph(), scheme, calibration).program
     prefix = identifier(model.name)
-    sound = _sound(model, program, prefix) if options.frontend else None
-    parts, calls = ((), ()) if sound is None else (sound.parts, sound.calls)
-    network = network_c(program, model.name, model.labels, prefix, parts, calls)
+    ears = _ears(model) if options.frontend else None
+    written = sources_of(program, model.name, model.labels, prefix, ears)
     texts = {
-        names.header(prefix): network.header,
-        names.source(prefix): network.source,
-        names.weights(prefix): network.weights,
+        **written.texts,
         names.golden(prefix): golden_h(program, prefix, calibration[0, :GOLDEN_STEPS]),
-        "main.c": main_c(prefix, sound is not None),
+        "main.c": main_c(prefix, ears is not None),
         "CMakeLists.txt": render("CMakeLists.txt.in", prefix=prefix, PREFIX=prefix.upper(), D="$"),
-        "README.md": readme(model.name, prefix, program, network, sound),
-        names.TENSORS: json.dumps(_traced(program, network), separators=(",", ":")),
+        "README.md": readme(model.name, written),
     }
-    facts = {
-        names.FACTS: facts_of(program, network, prefix, sound),
-        "quantize": options.quantize,
-    }
-    return Converted(b"", {name: text.encode("ascii") for name, text in texts.items()}, facts)
+    parts = {name: text.encode("ascii") for name, text in texts.items()}
+    facts = {names.FACTS: {"title": model.name, **facts_of(written)}, "quantize": options.quantize}
+    return Converted(b"", {**parts, **program_parts(program)}, facts)
 
 
-def _sound(model: Source, program: Program, prefix: str) -> Sound | None:
-    """Front end and detector of a model that says them; a network alone has none."""
+def _ears(model: Source) -> tuple[FrontEnd, DetectorConfig] | None:
+    """Front end and decision rule of a model that has them; a network alone has none."""
     frontend, rule = getattr(model, "frontend", None), getattr(model, "detector", None)
     if not isinstance(frontend, FrontEnd) or not isinstance(rule, DetectorConfig):
         return None
-    return sound_c(program, frontend, rule, model.labels, prefix)
+    return frontend, rule
 
 
 def main_c(prefix: str, hears: bool) -> str:
@@ -90,9 +82,9 @@ USAGE_SOUND = """\
 """
 
 
-def readme(title: str, prefix: str, program: Program, network: Network, sound: Sound | None) -> str:
+def readme(title: str, written: Sources) -> str:
     """What comes with the sources in words."""
-    facts = facts_of(program, network, prefix, sound)
+    facts, prefix, sound = facts_of(written), written.prefix, written.sound
     row = f"| all that it takes to hear, bytes of RAM | {facts['listener_ram']:,} |\n"
     usage = USAGE if sound is None else USAGE_SOUND
     return render(
@@ -139,38 +131,14 @@ def golden(program: Program, x: Features) -> tuple[Integers, Integers]:
     return inputs, np.stack(logits)
 
 
-def facts_of(
-    program: Program, network: Network, prefix: str, sound: Sound | None
-) -> dict[str, Any]:
-    """What the runner needs to know, and what a user does: bytes and multiply-accumulates."""
-    parts = () if sound is None else sound.parts
-    tensors = program.tensors
+def facts_of(written: Sources) -> dict[str, Any]:
+    """How the sources were written, and what they take: bytes and multiply-accumulates."""
+    network, parts = written.network, () if written.sound is None else written.sound.parts
     return {
-        "prefix": prefix,
-        "n_in": program.n_in,
-        "n_out": program.n_out,
-        "input": _form(tensors[program.input].form),
-        "output": _form(tensors[program.output].form),
-        "states": {
-            member: [state, tensors[state].form.bits, list(tensors[state].shape)]
-            for member, state in network.step.states.items()
-        },
+        "prefix": written.prefix,
+        "hears": written.sound is not None,
         "ram": network.ram,
         "listener_ram": -(-(network.ram + sum(part.ram for part in parts)) // 4) * 4,
         "flash": network.step.flash + sum(part.flash for part in parts),
-        "macs": program.macs(),
+        "macs": written.program.macs(),
     }
-
-
-def _form(form: Format) -> list[float]:
-    return [form.bits, float(form.scale), form.zero_point]
-
-
-def _traced(program: Program, network: Network) -> list[Any]:
-    kinds = {op.output: op.kind for op in program.operations}
-    table = []
-    for name in network.step.traced:
-        tensor = program.tensors[name]
-        bits, scale, zero = _form(tensor.form)
-        table.append([name, kinds[name], bits, list(tensor.shape), scale, zero])
-    return table

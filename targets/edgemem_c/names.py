@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 FACTS = "c"
-"""Under this name the manifest has what the runner needs."""
-
-TENSORS = "tensors.json"
-"""The part that says what each traced result is."""
+"""Under this name the manifest says how the sources were written, and what they take."""
 
 
 def header(prefix: str) -> str:

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgemem.errors import ArtefactError, ShapeError
+from edgemem.frontend import FrontEnd
 from edgemem.ir.values import Values
-from edgemem.quantize.formats import Format
-from edgemem.quantize.program import Integers
+from edgemem.quantize.program import Integers, Tensor
+from edgemem.quantize.stored import read_program
+from edgemem.runtime.detector import DetectorConfig
 
 from . import names
 from .compiler import find_compiler, load_library
 from .parts import render
+from .sources import Sources, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from edgemem.artefact import Artefact
     from edgemem.target import Features
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_]*")
-_MEMBER = re.compile(r"s[0-9]+")
 
 
 class CRunner:
     """See :class:`edgemem.target.Runner` and :class:`edgemem.target.Inspectable`.
 
-    The sources in the file are compiled and run: a file is trusted as a program is.
+    No code of a file is run. The sources are written anew from the program that is stored beside
+    them; those in the file must be the same, byte for byte.
 
     Parameters
     ----------
@@ -40,13 +42,13 @@ class CRunner:
     """
 
     def __init__(self, artefact: Artefact) -> None:
-        self._artefact = artefact
-        try:
-            self._read(artefact.manifest[names.FACTS])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ArtefactError(
-                f"{artefact.origin}: the manifest lacks what C needs ({error!r}); convert again"
-            ) from error
+        self._origin = artefact.origin
+        self._written = _written_anew(artefact)
+        self.program = self._written.program
+        tensors = self.program.tensors
+        self.n_in, self.n_out = self.program.n_in, self.program.n_out
+        self.input_format = tensors[self.program.input].form
+        self.output_format = tensors[self.program.output].form
         self._library = self._load()
         self.engine = f"C, {find_compiler()[0]}"
         self.output_scale = float(self.output_format.scale)
@@ -64,19 +66,8 @@ class CRunner:
         self._step = self._library.host_step
         self.reset()
 
-    def _read(self, facts: Mapping[str, Any]) -> None:
-        self._prefix = str(facts["prefix"])
-        self._members = {
-            str(member): (str(name), int(bits), tuple(shape))
-            for member, (name, bits, shape) in facts["states"].items()
-        }
-        if not _PREFIX.fullmatch(self._prefix) or not all(map(_MEMBER.fullmatch, self._members)):
-            raise ValueError("a name that is no identifier")
-        self.n_in, self.n_out = int(facts["n_in"]), int(facts["n_out"])
-        self.input_format, self.output_format = Format(*facts["input"]), Format(*facts["output"])
-
     def reset(self) -> None:
-        getattr(self._library, f"{self._prefix}_reset")(ctypes.c_void_p(self._addresses[0]))
+        getattr(self._library, f"{self._written.prefix}_reset")(ctypes.c_void_p(self._addresses[0]))
         self._stepped = False
 
     def step(self, x: Features) -> Features:
@@ -88,16 +79,6 @@ class CRunner:
         return self._y.copy()
 
     def step_integers(self, x: Integers) -> Integers:
-        """One time step from the integers of the input to those of the output.
-
-        Parameters
-        ----------
-        x : (n_in,) integer array
-
-        Returns
-        -------
-        (n_out,) integer array
-        """
         if x.shape != self._input.shape:
             raise ShapeError(f"step: got an input of shape {x.shape}, expected ({self.n_in},)")
         np.copyto(self._input, x)
@@ -109,10 +90,9 @@ class CRunner:
         """The integers of every state, by its name in the network."""
         found = {}
         held = bytes(self._state)
-        for number, (name, bits, shape) in enumerate(self._members.values()):
+        for number, name in enumerate(self._written.network.step.states.values()):
             offset = int(self._library.host_member(number))
-            values = np.frombuffer(held, f"int{bits}", int(np.prod(shape)), offset)
-            found[name] = values.reshape(shape)
+            found[name] = _cut(held, offset, self.program.tensors[name])
         return found
 
     def tensors(self) -> dict[str, Values]:
@@ -122,43 +102,29 @@ class CRunner:
         """
         if not self._stepped:
             return {}
-        form = self.input_format
-        found = {"x": Values(self._input.copy(), "", float(form.scale), form.zero_point)}
-        table = self._table()
-        sizes = [int(np.prod(shape)) * bits // 8 for _, _, bits, shape, _, _ in table]
+        tensors, traced = self.program.tensors, self._written.network.step.traced
+        sizes = [int(np.prod(tensors[n].shape)) * tensors[n].form.bits // 8 for n in traced]
         starts = list(itertools.accumulate(sizes, initial=0))
         library = self._load(starts)
         state = (type(self._before))()
         ctypes.memmove(state, self._before, ctypes.sizeof(state))
         address = ctypes.c_void_p(ctypes.addressof(state))
         arguments = (address, *map(ctypes.c_void_p, self._addresses[2:4]))
-        getattr(library, f"{self._prefix}_step")(*arguments)
-        traced = (ctypes.c_char * starts[-1]).in_dll(library, "host_trace").raw
-        for start, (name, op, bits, shape, scale, zero) in zip(starts, table):
-            values = np.frombuffer(traced, f"int{bits}", int(np.prod(shape)), start)
-            found[name] = Values(values.reshape(shape), op, scale, zero)
+        getattr(library, f"{self._written.prefix}_step")(*arguments)
+        results = (ctypes.c_char * starts[-1]).in_dll(library, "host_trace").raw
+        kinds = {op.output: op.kind for op in self.program.operations}
+        form = self.input_format
+        found = {"x": Values(self._input.copy(), "", float(form.scale), form.zero_point)}
+        for name, start in zip(traced, starts):
+            form = tensors[name].form
+            values = _cut(results, start, tensors[name])
+            found[name] = Values(values, kinds[name], float(form.scale), form.zero_point)
         return found
-
-    def _table(self) -> list[tuple[str, str, int, list[int], float, int]]:
-        """Name, operation, bits, shape, scale and zero point of each traced result."""
-        text = self._artefact.part(names.TENSORS)
-        try:
-            return [
-                (str(name), str(op), int(bits), list(map(int, shape)), float(scale), int(zero))
-                for name, op, bits, shape, scale, zero in json.loads(text)
-            ]
-        except (TypeError, ValueError) as error:
-            raise ArtefactError(
-                f"{self._artefact.origin}: {names.TENSORS} is damaged ({error}); convert again"
-            ) from error
 
     def _load(self, starts: Sequence[int] = ()) -> ctypes.CDLL:
         """The library; with a place for each result, one that keeps them there."""
-        prefix, parts = self._prefix, self._artefact.part
-        wanted = (names.header(prefix), names.source(prefix), names.weights(prefix))
-        # what is no text does not compile, which is then said
-        sources = {name: parts(name).decode("ascii", "replace") for name in wanted}
-        sources["host.c"] = self._host()
+        sources = {**self._written.texts, "host.c": self._host()}
+        prefix = self._written.prefix
         flags: list[str] = []
         if starts:
             sources["trace.h"] = render("trace.h.in", PREFIX=prefix.upper())
@@ -167,14 +133,15 @@ class CRunner:
                 f"const unsigned int host_trace_at[] = {{{', '.join(map(str, starts))}}};\n"
             )
             flags = ["-include", "trace.h"]
-        library = load_library(sources, flags, self._artefact.origin)
+        library = load_library(sources, flags, self._origin)
         library.host_state_size.restype = ctypes.c_size_t
         library.host_member.restype = ctypes.c_size_t
         return library
 
     def _host(self) -> str:
-        form, prefix = self.input_format, self._prefix
-        offsets = [f"offsetof({prefix}_state, {member})" for member in self._members]
+        form, prefix = self.input_format, self._written.prefix
+        members = self._written.network.step.states
+        offsets = [f"offsetof({prefix}_state, {member})" for member in members]
         return render(
             "host.c.in",
             prefix=prefix,
@@ -188,3 +155,44 @@ class CRunner:
             output_zero=self.output_format.zero_point,
             offsets=", ".join(offsets) or "0",
         )
+
+
+def _cut(held: bytes, offset: int, tensor: Tensor) -> Integers:
+    values = np.frombuffer(held, tensor.form.dtype, int(np.prod(tensor.shape)), offset)
+    return values.reshape(tensor.shape)
+
+
+def _written_anew(artefact: Artefact) -> Sources:
+    """The sources of the program in the file, if they are those in the file."""
+    program = read_program(artefact)
+    try:
+        facts = artefact.manifest[names.FACTS]
+        title, prefix, hears = str(facts["title"]), str(facts["prefix"]), bool(facts["hears"])
+    except (KeyError, TypeError) as error:
+        raise ArtefactError(
+            f"{artefact.origin}: the manifest lacks what C needs ({error!r}); convert again"
+        ) from error
+    if not _PREFIX.fullmatch(prefix):
+        raise ArtefactError(
+            f"{artefact.origin}: {prefix!r} is no name for C; convert the model again"
+        )
+    written = sources_of(program, title, artefact.labels, prefix, _ears(artefact, hears))
+    for name, text in written.texts.items():
+        if artefact.part(name) != text.encode("ascii"):
+            raise ArtefactError(
+                f"{artefact.origin}: {name} is not what this edgemem writes for its program, and "
+                "it runs no other code; compile the sources yourself, or convert the model again"
+            )
+    return written
+
+
+def _ears(artefact: Artefact, hears: bool) -> tuple[FrontEnd, DetectorConfig] | None:
+    if not hears:
+        return None
+    try:
+        frontend, detector = artefact.manifest["frontend"], artefact.manifest["detector"]
+    except KeyError as error:
+        raise ArtefactError(
+            f"{artefact.origin}: the manifest lacks its {error}; convert the model again"
+        ) from error
+    return FrontEnd.from_dict(frontend), DetectorConfig.from_dict(detector)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edgemem import artefact, target
@@ -32,7 +34,7 @@ class Net:
         return self.graph()
 
 
-def sequences() -> np.ndarray:
+def sequences() -> npt.NDArray[Any]:
     return np.random.default_rng(1).normal(size=(6, 30, 3)).astype(np.float32)
 
 
@@ -42,7 +44,7 @@ def converted(options: FixedOptions, scheme: Scheme | None = None) -> Artefact:
     return artefact.build(made.payload, fields, Net.labels, GOLDEN, made.parts)
 
 
-def weights(opened: Artefact) -> np.ndarray:
+def weights(opened: Artefact) -> npt.NDArray[Any]:
     program = FixedRunner(opened).program
     trained = [n for n, form in program.weights.items() if not n.startswith("add.1")]
     return np.concatenate([program.arrays[name].reshape(-1) for name in trained])
