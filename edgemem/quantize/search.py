@@ -15,7 +15,17 @@ from typing import Protocol
 import numpy as np
 
 from edgemem.errors import ConfigError
-from edgemem.quantize.trials import CHOICES, Found, Limits, Measure, Trial, Widths, choose, front
+from edgemem.quantize.trials import (
+    CHOICES,
+    Found,
+    Limits,
+    Measure,
+    Trial,
+    Widths,
+    choose,
+    front,
+    leading,
+)
 
 MARKS = 8
 """So many points of the path of least cost are tried."""
@@ -100,9 +110,9 @@ def search(
 ) -> Found:
     """The best assignment within the limits.
 
-    With a budget that is the one of least score that fits; without, the smallest one whose drop
-    is allowed. What comes next follows from the seed and from what was tried before, so that a
-    search which was interrupted comes to the same trials.
+    With a budget that is the leading one that fits (:func:`~edgemem.quantize.trials.leading`);
+    without, the smallest one whose drop is allowed. What comes next follows from the seed and from
+    what was tried before, so that a search which was interrupted comes to the same trials.
 
     Parameters
     ----------
@@ -243,13 +253,15 @@ class _Searcher:
 
     def _neighbours(self, rng: np.random.Generator) -> Iterator[Widths]:
         """Trials near the limits with one or two widths changed, none larger than is of use."""
-        best, budget = front(self._history.trials), self._limits.budget
+        trials, budget = self._history.trials, self._limits.budget
         if budget is not None:
             # the best that fit, whether or not one of them keeps the drop already
-            parents = [t for t in best if t.measure.size <= budget][-PARENTS:] or list(best)
+            fitting = [t for t in trials if t.measure.size <= budget]
+            parents, most = leading(fitting or trials)[:PARENTS], budget
         else:
+            best = front(trials)
             parents = [t for t in best if self._keeps(t)][:PARENTS] or list(best[-PARENTS:])
-        most = parents[0].measure.size if budget is None else budget
+            most = parents[0].measure.size
         for _ in range(DRAWS):
             widths = dict(parents[rng.integers(len(parents))].widths)
             count = min(int(rng.integers(1, 3)), len(widths))

@@ -39,9 +39,14 @@ class Measure:
     distance: float
 
     @property
+    def balance(self) -> int:
+        """Clips lost less clips gained."""
+        return self.lost - self.gained
+
+    @property
     def score(self) -> float:
-        """What the search makes small: clips lost on balance, and among equals the distance."""
-        return self.lost - self.gained + self.distance / (1.0 + self.distance)
+        """Clips lost on balance, and among equals the distance."""
+        return self.balance + self.distance / (1.0 + self.distance)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Found:
 
     def accuracy(self, trial: Trial) -> float:
         """Share of the clips that the integers decide correctly."""
-        return (self.correct - trial.measure.lost + trial.measure.gained) / self.clips
+        return (self.correct - trial.measure.balance) / self.clips
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON values; ``layers`` are the best widths."""
@@ -126,7 +131,7 @@ class Found:
 
 def drop_of(measure: Measure, clips: int) -> float:
     """Accuracy lost against floats, in points."""
-    return 100.0 * (measure.lost - measure.gained) / clips
+    return 100.0 * measure.balance / clips
 
 
 def drop_interval(measure: Measure, clips: int) -> tuple[float, float]:
@@ -177,7 +182,20 @@ def choose(trials: Sequence[Trial], limits: Limits, clips: int) -> Trial:
         )
     if budget is None:
         return min(kept, key=lambda t: (t.measure.size, t.measure.score))
-    return min(kept, key=_by_score)
+    return leading(kept)[0]
+
+
+def leading(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that are not surely worse than the best, the one of least distance first.
+
+    The best one's clips lost on balance are uncertain by ``sqrt(lost + gained)``: what lies within
+    that is held equal (the one-standard-error rule of Breiman et al. 1984, "Classification and
+    Regression Trees", sec. 3.4.3). The distance is far less a matter of chance than they are.
+    """
+    best = min(trials, key=_by_score).measure
+    most = best.balance + math.sqrt(best.lost + best.gained)
+    equal = [trial for trial in trials if trial.measure.balance <= most]
+    return sorted(equal, key=lambda t: (t.measure.distance, t.measure.size))
 
 
 def _by_score(trial: Trial) -> tuple[float, int]:

@@ -29,6 +29,7 @@ from edgemem.quantize.trials import (
     drop_interval,
     drop_of,
     front,
+    leading,
 )
 
 
@@ -197,11 +198,20 @@ def trial(size: int, lost: int, distance: float = 0.0) -> Trial:
     return Trial({"a": 8}, Measure(size, lost, 0, 1.0, distance))
 
 
-def test_among_equal_decisions_the_distance_decides() -> None:
-    near, far, fewer = trial(10, 2, 0.1), trial(10, 2, 40.0), trial(10, 1, 1e9)
-    assert choose([far, near], Limits(10), 100) == near
-    # and never against a clip
-    assert choose([near, fewer], Limits(10), 100) == fewer
+def test_what_is_not_surely_worse_is_told_apart_by_the_distance() -> None:
+    # 9 clips lost and none gained are uncertain by 3
+    best, near, beyond = trial(10, 9, 5.0), trial(10, 12, 0.2), trial(10, 13, 0.1)
+    assert choose([best, beyond, near], Limits(10), 1000) == near
+    assert choose([best, beyond], Limits(10), 1000) == best
+    # gained clips are as uncertain: 9 + 16 by 5
+    paired = Trial({"a": 8}, Measure(10, 16, 9, 1.0, 5.0))
+    assert [t.measure.distance for t in leading([paired, near, beyond])] == [0.2, 5.0]
+    # what loses too many is no candidate, however near it is
+    assert choose([best, near], Limits(10, 1.0), 1000) == best
+
+
+def test_with_equal_distances_the_smaller_one() -> None:
+    assert choose([trial(10, 2), trial(9, 2)], Limits(10), 100) == trial(9, 2)
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, max_size=12))
