@@ -18,6 +18,7 @@ from edgemem.errors import ConfigError
 from edgemem.ir import INPUT, Graph
 from edgemem.ir.passes.basis import memories
 from edgemem.ops import Array, FloatOps
+from edgemem.quantize.blends import blend_format, blends
 from edgemem.quantize.calibration import Observed
 from edgemem.quantize.formats import Format, affine, shifted, symmetric
 from edgemem.quantize.memory import bounds, held
@@ -134,6 +135,7 @@ class _Planner:
         self._curve_of = {s.inputs[0]: s.op for s in steps if s.op in CURVES}
         self._widened = self._names_widened()
         self._memory_form = self._memory_formats()
+        self._blended = blends(graph)
 
     def plan(self) -> Plan:
         home = {INPUT: self._format(INPUT, None)}
@@ -230,6 +232,8 @@ class _Planner:
         """Covers the state and what is added to it, so that adding is a shift."""
         if state in self._memory_form:
             return float(self._memory_form[state].scale)
+        if state in self._blended:
+            return float(blend_format(self._blended[state]).scale)
         names = {state, after}
         for step in self._steps:
             if step.name == after and step.op in SUMS:

@@ -157,7 +157,7 @@ class Program:
                 [op.kind, op.output, list(op.inputs), dict(op.attrs), dict(op.arrays)]
                 for op in self.operations
             ],
-            "constants": sorted(self.constants),
+            "constants": list(self.constants),
             "weights": {name: form.bits for name, form in self.weights.items()},
             "states": dict(self.states),
             "input": self.input,
