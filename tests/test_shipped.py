@@ -15,7 +15,12 @@ from edgemem import artefact, pretrained
 from edgemem.model import load
 
 NAMES = ("kws12-lem", "kws12-lmu", "kws12-lmu-small", "kws12-lmu-tiny")
-LIMITS = {"kws12-lem": 210_000, "kws12-lmu": 210_000, "kws12-lmu-small": 60_000, "kws12-lmu-tiny": 40_000}
+LIMITS = {
+    "kws12-lem": 210_000,
+    "kws12-lmu": 210_000,
+    "kws12-lmu-small": 60_000,
+    "kws12-lmu-tiny": 40_000,
+}
 
 
 def edgemem(*arguments: str) -> str:
