@@ -252,6 +252,6 @@ def _check(report: Report, tolerance: Tolerance, name: str) -> None:
             f"target {name!r}: the converted network is too far from the trained one: distance "
             f"{report.distance:.3g} (allowed {tolerance.distance:.3g}), the same decision on "
             f"{report.agreement:.1%} of {report.clips} clips (at least {tolerance.agreement:.1%}); "
-            "nothing was written; calibrate on more or louder clips, choose a wider form, or train it "
-            "in this one (edgemem train kws --from MODEL --qat)"
+            "nothing was written; calibrate on more or louder clips, choose a wider form, or train "
+            "it in this one (edgemem train kws --from MODEL --qat)"
         )

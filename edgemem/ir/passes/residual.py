@@ -9,7 +9,7 @@ import numpy as np
 from edgemem.ir.graph import Graph
 from edgemem.ir.passes.draft import Draft
 from edgemem.ir.passes.prune import prune
-from edgemem.ir.passes.sums import Flattener, Product, Sum, Term, emit_sum
+from edgemem.ir.passes.sums import Flattener, Sum, Term, emit_sum
 
 
 def residual(graph: Graph) -> Graph:
