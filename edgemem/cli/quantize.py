@@ -34,7 +34,7 @@ FEW = 1000
 
 
 @click.command(
-    epilog="Example: edgemem quantize kws12-lmu-small --budget 30kB --max-drop 0.5 --out kws.model"
+    epilog="Example: edgemem quantize kws.model --budget 30kB --max-drop 1 --data DIR --out n.model"
 )
 @click.argument("model")
 @click.option(
