@@ -43,6 +43,21 @@ class ConfigError(EdgememError, ValueError):
     """A hyper-parameter or an option has a value that cannot work."""
 
 
+def refuse_unknown_fields(what: str, values: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names among ``values`` that are not ``known``.
+
+    Raises
+    ------
+    ConfigError
+        It names the first one and lists the known ones.
+    """
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"{what}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}"
+        )
+
+
 class ShapeError(EdgememError, ValueError):
     """Two values whose shapes do not meet."""
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgemem.errors import ConfigError, ShapeError
+from edgemem.errors import ConfigError, ShapeError, refuse_unknown_fields
 from edgemem.frontend.mel import mel_filters
 from edgemem.frontend.stream import Stream
 
@@ -167,12 +167,7 @@ class FrontEnd:
         ConfigError
             If a field is unknown or has a value that cannot work.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(
-                f"front end: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}"
-            )
+        refuse_unknown_fields("front end", values, [field.name for field in fields(cls)])
         return cls(**values)
 
     def digest(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from edgemem.errors import ConfigError
+from edgemem.errors import ConfigError, refuse_unknown_fields
 from edgemem.quantize.plan import Plan
 
 ACTIVATIONS = ("int8", "int16")
@@ -74,12 +74,7 @@ class Scheme:
         ConfigError
             If a field is unknown or has a value that cannot work.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(
-                f"scheme: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}"
-            )
+        refuse_unknown_fields("scheme", values, [field.name for field in fields(cls)])
         plan = values.get("plan")
         return cls(**{**values, "plan": None if plan is None else Plan.from_dict(plan)})
 

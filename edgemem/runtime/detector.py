@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgemem.errors import ConfigError, ShapeError
+from edgemem.errors import ConfigError, ShapeError, refuse_unknown_fields
 
 Array = npt.NDArray[np.float64]
 
@@ -101,12 +101,7 @@ class DetectorConfig:
         ConfigError
             If a field is unknown or has a value that cannot work.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(
-                f"detector: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}"
-            )
+        refuse_unknown_fields("detector", values, [field.name for field in fields(cls)])
         return cls(**values)
 
 
