@@ -206,7 +206,9 @@ def load(path: Path) -> Model:
             for name, data in entries.items()
             if name.endswith(".npy")
         }
-        return _build(path, plan, arrays)
+        # a damaged float may be a NaN that warns when it is cast; the digest has the last word
+        with np.errstate(invalid="ignore"):
+            return _build(path, plan, arrays)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except ModelError:

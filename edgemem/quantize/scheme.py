@@ -92,7 +92,8 @@ def choose(trained: Scheme | None, activations: str, weights: str) -> Scheme:
         Bits as asked for, or ``"model"`` for what training fixed (8 without it). Asking for
         another width gives up the formats of the training.
     """
-    kept = trained is not None and activations == trained.activations
-    if trained is not None and kept and weights in ("model", str(trained.weights)):
-        return trained
+    if trained is not None and activations == trained.activations:
+        uniform = trained.plan is not None or not trained.layers
+        if weights == "model" or (uniform and weights == str(trained.weights)):
+            return trained
     return Scheme(activations, 8 if weights == "model" else int(weights))

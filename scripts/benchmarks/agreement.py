@@ -45,8 +45,8 @@ from edgemem.verification import equal_steps, last_places
 
 HERE = "this machine"
 NONE = "none"
-ENGINE = 3
-"""Column of every table in which the runtime stands."""
+ENGINE = "runtime, processor"
+"""Head of the column by which rows are brought together."""
 WORKER = Path(__file__).with_name("agreement_worker.py")
 TFLITE = ("default", "plain", "reference")
 KERNELS = {
@@ -137,17 +137,17 @@ def main() -> None:
                         pairs.append(pair_row(case, run, here))
                     here = here or run
     print_table(
-        "network | form | kernels | runtime, processor | clips | outputs equal "
+        f"network | form | kernels | {ENGINE} | clips | outputs equal "
         "| decisions equal | last places | accuracy",
         outputs,
     )
     print_table(
-        "network | operation | kernels | runtime, processor | values | equal | last places "
+        f"network | operation | kernels | {ENGINE} | values | equal | last places "
         "| first difference in the stream",
         operations,
     )
     print_table(
-        "network | | | fast kernels of | clips | outputs equal | decisions equal | last places "
+        f"network | {ENGINE} | clips | outputs equal | decisions equal | last places "
         "| first difference",
         pairs,
     )
@@ -292,7 +292,7 @@ def output_row(case: Case, run: Run) -> list[str]:
 
 def pair_row(case: Case, run: Run, here: Run) -> list[str]:
     first = first_difference(case.program, run.traced, here.traced)
-    who = [case.name, "", "", run.engine, str(len(run.y))]
+    who = [case.name, run.engine, str(len(run.y))]
     return [*who, *alike(case, run.y, here.y), first]
 
 
@@ -367,13 +367,14 @@ def first_difference(program: Program, a: Mapping[str, Any], b: Mapping[str, Any
 def print_table(head: str, rows: list[list[str]]) -> None:
     """A table; rows that differ in the runtime alone become one."""
     print(f"| {head} |\n|{'---|' * (head.count('|') + 1)}")
+    place = head.split(" | ").index(ENGINE)
     merged: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
-        engines = merged.setdefault((*row[:ENGINE], *row[ENGINE + 1 :]), [])
-        if row[ENGINE] not in engines:
-            engines.append(row[ENGINE])
+        engines = merged.setdefault((*row[:place], *row[place + 1 :]), [])
+        if row[place] not in engines:
+            engines.append(row[place])
     for key, engines in merged.items():
-        cells = [*key[:ENGINE], "; ".join(engines), *key[ENGINE:]]
+        cells = [*key[:place], "; ".join(engines), *key[place:]]
         print(f"| {' | '.join(cells)} |")
     print()
 

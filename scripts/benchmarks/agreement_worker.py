@@ -78,6 +78,7 @@ class Loop:
         self.states = [name for name in self.inputs if name != "x"]
         self.engine = engine(interpreter, False)
         self.output_scale = None
+        self.n_in = interpreter.get_tensor(self.inputs["x"]).size
         self.n_out = interpreter.get_tensor(self.outputs["y"]).size
         self.reset()
 

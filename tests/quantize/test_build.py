@@ -12,6 +12,7 @@ from edgemem.cells import GRU, LEM, LMU, Cell, Dense, Norm, Stack
 from edgemem.errors import ConfigError, ToleranceError
 from edgemem.ir import Graph, trace
 from edgemem.quantize import Program, Scheme, build
+from edgemem.quantize.plan import Plan
 from edgemem.quantize.scheme import choose
 
 N_IN = 5
@@ -111,9 +112,12 @@ def test_a_scheme_comes_back_from_json() -> None:
 
 
 def test_what_training_fixed_counts_until_something_else_is_asked_for() -> None:
-    trained = Scheme(weights=4, layers={"a": 8})
+    trained = Scheme(weights=4, layers={"a": 8}, plan=Plan({}, {}))
     assert choose(trained, "int8", "model") is trained
     assert choose(trained, "int8", "4") is trained
+    searched = Scheme(layers={"a": 4})
+    assert choose(searched, "int8", "model") is searched
+    assert choose(searched, "int8", "8") == Scheme()
     assert choose(trained, "int8", "8") == Scheme()
     assert choose(trained, "int16", "model") == Scheme("int16")
     assert choose(None, "int8", "model") == Scheme()
