@@ -115,9 +115,12 @@ def main() -> None:
     args = parser.parse_args()
 
     x, labels = sequences(args.data, "train")
-    if not args.out.exists():
-        np.savez(args.out, **train(x, labels, args.epochs))
-    with np.load(args.out) as stored:
+    # numpy gives a name without an ending its own
+    path = args.out if args.out.suffix == ".npz" else args.out.with_name(args.out.name + ".npz")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **train(x, labels, args.epochs))
+    with np.load(path) as stored:
         arrays = dict(stored)
     graph = trace(CELL, arrays)
     calibration = x[:N_CALIBRATION, :, None]
