@@ -85,7 +85,6 @@ class Inspectable(Runner, Protocol):
         ...
 
 
-@runtime_checkable
 class IntegerRunner(Protocol):
     """A runner that takes and gives integers as well, and so is to hear by integers alone.
 
@@ -159,6 +158,21 @@ Activations = Literal["int8", "int16"]
 
 Weights = Literal["model", "8", "4", "2"]
 """Bits of trained matrices; ``"model"`` stands for what training fixed, or 8."""
+
+
+@dataclass(frozen=True)
+class IntegerOptions:
+    """How an integer target holds a network."""
+
+    quantize: Activations = field(
+        default="int8",
+        metadata={"help": "int8: 8-bit products, 16-bit states; int16: 16-bit values."},
+    )
+    weights: Weights = field(
+        default="model",
+        metadata={"help": "Bits of the trained matrices; model: what training fixed, or 8."},
+    )
+
 
 _ROUNDED = {
     # 8 bits of each product are 0.02 to 0.07 of a trained network's logits; networks with random

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +39,15 @@ class FeatureInput:
     form: Format
 
     def __post_init__(self) -> None:
-        _factor(Format(16, self.scale), self.form)
+        _ = self._attrs  # refused here, not at the first frame
+
+    @cached_property
+    def _attrs(self) -> dict[str, int]:
+        return _factor(Format(16, self.scale), self.form)
 
     def __call__(self, features: NDArray[np.int16]) -> Integers:
         """The network's input: integers of its format, in the shape of ``features``."""
-        attrs = _factor(Format(16, self.scale), self.form)
+        attrs = self._attrs
         scaled = rescaled(features.astype(np.int64), attrs["multiplier"], attrs["shift"])
         held = np.clip(scaled + self.form.zero_point, self.form.lowest, self.form.highest)
         return held.astype(self.form.dtype)

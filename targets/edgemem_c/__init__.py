@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from edgemem.ops import OP_NAMES
-from edgemem.target import Activations, Converted, Tolerance, Weights, rounding_tolerance
+from edgemem.target import Converted, IntegerOptions, Tolerance, rounding_tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -15,17 +15,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class COptions:
+class COptions(IntegerOptions):
     """How the network is held, and what is written with it."""
 
-    quantize: Activations = field(
-        default="int8",
-        metadata={"help": "int8: 8-bit products, 16-bit states; int16: 16-bit values."},
-    )
-    weights: Weights = field(
-        default="model",
-        metadata={"help": "Bits of the trained matrices; model: what training fixed, or 8."},
-    )
     frontend: bool = field(
         default=True,
         metadata={"help": "Write front end and detector too: sound in, keywords out."},
