@@ -18,6 +18,7 @@ AUDIO = ["soundfile>=0.12,<1"]
 SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
 PLOT = ["matplotlib>=3.7,<3.11"]
 QUANTIZE = ["optuna==5.0.0", *PLOT]
+NIR = ["nir==1.0.8"]
 # The newest versions that import together: nengo-dl 3.6.0 ends at TensorFlow 2.12.
 TRAIN = [
     "tensorflow==2.12.1",
@@ -29,6 +30,7 @@ TRAIN = [
     *AUDIO,
     *PLOT,
 ]
+LOIHI = ["nengo==3.2.0", "nengo-loihi==1.1.0", "scipy>=1.10,<1.16"]
 TEST = [
     "pytest==8.4.2",
     "hypothesis==6.155.2",
@@ -41,6 +43,12 @@ TEST = [
     "setuptools>=65.5,<83",
     "wheel>=0.40",
 ]
+
+
+def spoken(package: str) -> str:
+    """The name that a person types for a target's package."""
+    return package[len("edgemem_") :].replace("_", "-")
+
 
 setup(
     name="edgemem",
@@ -64,7 +72,9 @@ setup(
         "synth": SYNTH,
         "plot": PLOT,
         "quantize": QUANTIZE,
-        "test": [*TRAIN, *SYNTH, *QUANTIZE, *TEST],
+        "loihi": LOIHI,
+        "nir": NIR,
+        "test": [*TRAIN, *SYNTH, *QUANTIZE, *LOIHI, *NIR, *TEST],
     },
     packages=[*find_packages(include=["edgemem", "edgemem.*"]), *TARGETS],
     package_dir={"edgemem": "edgemem", **{name: f"targets/{name}" for name in NAMES}},
@@ -75,6 +85,6 @@ setup(
     },
     entry_points={
         "console_scripts": ["edgemem = edgemem.cli:main"],
-        "edgemem.targets": [f"{name[len('edgemem_') :]} = {name}:TARGET" for name in NAMES],
+        "edgemem.targets": [f"{spoken(name)} = {name}:TARGET" for name in NAMES],
     },
 )

@@ -1,0 +1,1 @@
+"""Networks on spikes: what a graph's terms become, and plain populations of LIF neurons."""
