@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgemem.errors import MissingExtraError
+from edgemem import drawing
 from edgemem.evaluate.compare import Comparison
 from edgemem.evaluate.tally import Distance
-from edgemem.files import write_atomic
 
 _LEAST = 1e-6
 """Distances below this, 0 among them, have one colour."""
@@ -33,12 +31,8 @@ def draw(comparison: Comparison, out: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("drawing", "matplotlib", "plot") from None
     tensors = comparison.tensors
-    figure = Figure(figsize=(9.0, 3.5 + 0.16 * len(tensors)), layout="constrained")
+    figure = drawing.figure(9.0, 3.5 + 0.16 * len(tensors))
     if tensors:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(len(tensors), 16))
         _draw_tensors(figure, above, tensors)
@@ -46,9 +40,7 @@ def draw(comparison: Comparison, out: Path) -> None:
         above = below = figure.subplots()
     above.set_title(" and ".join(Path(n).name for n in comparison.names), fontsize="medium")
     _draw_output(below, comparison)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    write_atomic(out, picture.getvalue())
+    drawing.save(figure, out)
 
 
 def _draw_tensors(figure: Any, axes: Any, tensors: tuple[Distance, ...]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgemem.errors import MissingExtraError
-from edgemem.files import write_atomic
+from edgemem import drawing
 from edgemem.quantize.report import FormatReport, TensorReport, WeightReport
 from edgemem.quantize.trials import Found, Limits, Trial, drop_interval, front
 
@@ -38,14 +36,14 @@ def draw_report(report: FormatReport, title: str, out: Path) -> None:
     """
     shown = [tensor for tensor in report.tensors if tensor.kind not in COPIES]
     rows = max(len(shown), 4)
-    figure = _figure(13.0, 1.6 + 0.17 * rows)
+    figure = drawing.figure(13.0, 1.6 + 0.17 * rows)
     noise, ranges, weights = figure.subplots(1, 3, width_ratios=(3, 4, 3))
     colours = ", ".join(f"{colour[4:]} {bits} bits" for bits, colour in COLOURS.items())
     figure.suptitle(f"{title} ({colours})", fontsize="medium")
     _draw_noise(noise, shown)
     _draw_ranges(ranges, shown)
     _draw_weights(weights, report.weights)
-    _write(figure, out)
+    drawing.save(figure, out, dpi=100)
 
 
 def draw_front(found: Found, limits: Limits, title: str, out: Path) -> None:
@@ -58,7 +56,7 @@ def draw_front(found: Found, limits: Limits, title: str, out: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    figure = _figure(7.0, 4.5)
+    figure = drawing.figure(7.0, 4.5)
     axes = figure.add_subplot()
     top = 100.0 * found.correct / found.clips
     worst = max(BELOW, 2.0 * (limits.drop or 0.0))
@@ -92,7 +90,7 @@ def draw_front(found: Found, limits: Limits, title: str, out: Path) -> None:
     axes.set_title(f"{title}: {len(found.trials)} trials, {below} of them below", fontsize="medium")
     axes.legend(loc="lower right", fontsize="small")
     axes.grid(alpha=0.3)
-    _write(figure, out)
+    drawing.save(figure, out, dpi=100)
 
 
 def _points(found: Found, trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
@@ -144,17 +142,3 @@ def _rows(axes: Any, names: Sequence[str]) -> None:
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-
-
-def _figure(width: float, height: float) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("drawing", "matplotlib", "plot") from None
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _write(figure: Any, out: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=100)
-    write_atomic(out, picture.getvalue())

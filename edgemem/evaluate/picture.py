@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgemem.errors import AudioError, MissingExtraError
-from edgemem.files import write_atomic
+from edgemem import drawing
+from edgemem.errors import AudioError
 from edgemem.runtime.detector import Detector, Event
 from edgemem.runtime.network import Network
 from edgemem.runtime.sources import Samples
@@ -90,19 +89,13 @@ def draw(network: Network, samples: Samples, out: Path) -> Heard:
     OutputError
         If the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("drawing", "matplotlib", "plot") from None
     heard = hear(network, samples)
     width = float(np.clip(0.5 * heard.times[-1], 7.0, 20.0))
-    figure = Figure(figsize=(width, 5.0), layout="constrained")
+    figure = drawing.figure(width, 5.0)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     _draw_features(above, network, heard)
     _draw_posteriors(below, network, heard)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    write_atomic(out, picture.getvalue())
+    drawing.save(figure, out)
     return heard
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgemem.errors import MissingExtraError
 from edgemem.files import write_atomic
 
 
@@ -102,12 +101,9 @@ def draw_history(
     MissingExtraError
         Without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise MissingExtraError("the training curve", "matplotlib", "plot") from None
-    figure = Figure(figsize=(7.0, 3.5), layout="constrained")
+    figure = drawing.figure(7.0, 3.5)
+    from matplotlib.ticker import MaxNLocator
+
     left = figure.add_subplot()
     right = left.twinx()
     epochs = [row["epoch"] for row in history]
@@ -121,6 +117,4 @@ def draw_history(
     left.set_xlabel("epoch")
     left.set_ylabel("training loss", color="tab:blue")
     right.set_ylabel("validation accuracy, %", color="tab:orange")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomic(path, picture.getvalue())
+    drawing.save(figure, path, dpi=120)
