@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgemem import drawing
 from edgemem.files import write_atomic
 
 
