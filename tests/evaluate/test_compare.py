@@ -26,7 +26,11 @@ from edgemem.runtime.detector import DetectorConfig, decide
 from edgemem.runtime.network import Network, open_network
 
 N_IN = 4
-OTHERS = sorted(set(target.available()) - {"fixed", "tflite", "reference"})
+OTHERS = sorted(
+    name
+    for name in target.available()
+    if target.get(name).integer and name not in {"fixed", "tflite"}
+)
 LABELS = ("a", "b", "c")
 
 
