@@ -43,18 +43,24 @@ class TargetCommand(click.Command):
         """Find the target first: its options are needed to read the rest."""
         from edgemem import target
 
-        ctx.meta[_KEY] = options_of(target.get(_named_target(args)))
+        name = self.named_target(args)
+        ctx.meta[_KEY] = options_of(target.get(name)) if name else []
         return super().parse_args(ctx, args)
+
+    def named_target(self, args: Sequence[str]) -> str | None:
+        """The target that the arguments name, or else the default one."""
+        return named_target(args) or DEFAULT_TARGET
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters and the target's."""
         return [*super().get_params(ctx), *ctx.meta.get(_KEY, [])]
 
 
-def _named_target(args: Sequence[str]) -> str:
+def named_target(args: Sequence[str]) -> str | None:
+    """What ``--target`` says, if it is among the arguments."""
     for place, arg in enumerate(args):
         if arg.startswith("--target="):
             return arg.partition("=")[2]
         if arg == "--target" and place + 1 < len(args):
             return args[place + 1]
-    return DEFAULT_TARGET
+    return None

@@ -1,0 +1,194 @@
+"""Run a network on spikes or as a chip would, and count what that takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgemem.cli._options import TargetCommand, named_target
+
+if TYPE_CHECKING:
+    from edgemem.energy import Simulated
+    from edgemem.evaluate.simulation import Clips, Point
+    from edgemem.evaluate.subject import Subject
+
+SPIKING = "spiking"
+
+
+class SimulateCommand(TargetCommand):
+    """``--spiking`` stands for ``--target spiking``; without either the file says its target."""
+
+    def named_target(self, args: Sequence[str]) -> str | None:
+        return named_target(args) or (SPIKING if "--spiking" in args else None)
+
+
+@click.command(
+    cls=SimulateCommand,
+    epilog="Example: edgemem simulate kws12-lmu.model --spiking --steps-per-frame 64",
+)
+@click.argument("file")
+@click.argument("clip", required=False, type=click.Path(path_type=Path))
+@click.option("--spiking", is_flag=True, help="The same as --target spiking.")
+@click.option("--target", "target_name", help="How a MODEL is to run: spiking or loihi.")
+@click.option(
+    "--dt",
+    type=float,
+    metavar="SECONDS",
+    help="Length of a simulator step, in place of --steps-per-frame.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["numpy", "nengo", "nengo-dl"]),
+    default="numpy",
+    show_default=True,
+    help="numpy counts the spikes of the Nengo network; nengo and nengo-dl run that network.",
+)
+@click.option(
+    "--sweep",
+    metavar="OPTION=A,B,...",
+    help="Run once for each value of an option, as in steps-per-frame=16,32,64.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of recordings, a folder a word."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Which clips of --data; settings are chosen on validation clips.",
+)
+@click.option(
+    "--clips", type=click.IntRange(min=1), help="At most that many, spread evenly over all."
+)
+@click.option(
+    "--against", metavar="MODEL", help="Trained model beside which a converted FILE runs."
+)
+@click.option("--probe", "probes", multiple=True, help="Term to draw; all of them without it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="PNG",
+    help="Draw one clip: spikes, states and posteriors beside the trained network's.",
+)
+@click.option(
+    "--curve",
+    type=click.Path(path_type=Path),
+    metavar="PNG",
+    help="Draw accuracy against spikes or messages over a --sweep.",
+)
+def command(
+    file: str,
+    clip: Path | None,
+    spiking: bool,
+    target_name: str | None,
+    dt: float | None,
+    backend: str,
+    sweep: str | None,
+    data: Path | None,
+    split: str,
+    clips: int | None,
+    against: str | None,
+    probes: tuple[str, ...],
+    as_json: bool,
+    plot: Path | None,
+    curve: Path | None,
+    **options: Any,
+) -> None:
+    """Run a network on spikes or as a chip would, and count what that takes.
+
+    FILE is a trained model (or the name of a pretrained one) with --spiking or --target, or a
+    network converted for a target that counts (spiking, loihi). CLIP is a recording; without it
+    and without --data the validation clips in the model run, or the inputs that ride in a
+    converted file. What is told: accuracy beside the trained network's, spikes or messages per
+    inference, rates and silent units of every population, and modelled energy.
+    """
+    from edgemem.cli._progress import progress
+    from edgemem.evaluate.settings import settings
+    from edgemem.evaluate.simulation import measure, portions
+    from edgemem.evaluate.subject import clips_of, open_subject
+    from edgemem.files import check_writable
+
+    for path in filter(None, (plot, curve)):
+        check_writable(path)
+    subject = open_subject(file, target_name or (SPIKING if spiking else None), against)
+    runs = settings(subject, options, sweep, dt)
+    heard = clips_of(subject, clip, data, split, clips)
+    trained = subject.trained(heard.features)
+    points: list[Point] = []
+    for run in runs:
+        machine = _machine(subject.runner(run.options), backend)
+        shown = progress(portions(heard))
+        points.append(measure(machine, heard, subject.window, trained, run.name, shown))
+        if not as_json:
+            click.echo("\n".join(_lines(points[-1], heard)))
+    if as_json:
+        about = {"file": file, "target": subject.target, "clips": heard.about, "backend": backend}
+        click.echo(json.dumps({**about, "runs": [point.to_dict() for point in points]}))
+    if plot:
+        _draw_first(subject, machine, heard, probes, plot)
+    if curve:
+        from edgemem.evaluate.simulation_picture import draw_curve
+
+        unit = "spikes" if subject.target == SPIKING else "messages"
+        draw_curve(points, unit, f"{subject.name}, {heard.about}", curve)
+
+
+def _machine(runner: Simulated, backend: str) -> Simulated:
+    """The runner itself, or its network in a Nengo simulator."""
+    if backend == "numpy":
+        return runner
+    from edgemem.networks.spiking import NengoMachine
+
+    return NengoMachine.of(runner, backend)
+
+
+def _draw_first(
+    subject: Subject, machine: Simulated, heard: Clips, probes: tuple[str, ...], out: Path
+) -> None:
+    from edgemem.evaluate.simulation_picture import draw_clip
+
+    x = heard.features[:1]
+    names = probes or machine.probes
+    execution = machine.simulate(x, names)
+    terms = subject.terms(x[0], names)
+    period = subject.frontend.frame_period
+    draw_clip(execution, terms, subject.labels, period, subject.name, out)
+
+
+def _lines(point: Point, heard: Clips) -> Iterator[str]:
+    if point.name:
+        yield point.name
+    yield f"{point.clips} clips ({heard.about})"
+    if point.accuracy is not None:
+        beside = "" if point.accuracy_trained is None else f", {point.accuracy_trained:.2%} trained"
+        yield f"accuracy {point.accuracy:.2%}{beside}"
+    if point.distance is not None:
+        yield (
+            f"distance {point.distance:.4f} RMS of the logits' error over theirs, "
+            f"the same decision on {point.agreement:.2%}"
+        )
+    yield "per inference: " + ", ".join(
+        f"{count:,.0f} {name.replace('_', ' ')}"
+        for name, count in point.per_clip().items()
+        if count
+    )
+    yield from _table(point)
+
+
+def _table(point: Point) -> Iterator[str]:
+    rows = [population.to_dict() for population in point.populations]
+    width = max([len(row["name"]) for row in rows], default=0)
+    timed = any(population.seconds for population in point.populations)
+    rates = f" {'mean Hz':>8} {'peak Hz':>8}" if timed else ""
+    if rows:
+        yield f"  {'population':<{width}} {'units':>6} {'share':>7}{rates} {'silent':>6}"
+    for row in rows:
+        rates = f" {row['mean_rate']:8.1f} {row['peak_rate']:8.1f}" if timed else ""
+        share = f"{row['share']:7.2%}"
+        yield f"  {row['name']:<{width}} {row['units']:6d} {share}{rates} {row['dead']:6d}"
