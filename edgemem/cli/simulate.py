@@ -58,9 +58,9 @@ class SimulateCommand(TargetCommand):
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
-    default="validation",
+    default="test",
     show_default=True,
-    help="Which clips of --data; settings are chosen on validation clips.",
+    help="Which clips of --data.",
 )
 @click.option(
     "--clips", type=click.IntRange(min=1), help="At most that many, spread evenly over all."

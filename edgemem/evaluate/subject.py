@@ -152,7 +152,7 @@ def clips_of(
     subject: Subject,
     clip: Path | None = None,
     root: Path | None = None,
-    split: str = "validation",
+    split: str = "test",
     limit: int | None = None,
 ) -> Clips:
     """One recording, a data set, or what rides in the file: a model's validation clips, or the
