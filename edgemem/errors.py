@@ -78,6 +78,10 @@ class ArtefactError(EdgememError, ValueError):
     """A converted file is missing, damaged, or of another format version."""
 
 
+class PlacementError(EdgememError, ValueError):
+    """A network does not fit a chip; the message names the limit that it breaks."""
+
+
 class ToleranceError(EdgememError, ArithmeticError):
     """A converted form is further from the trained network than its target allows."""
 
