@@ -94,6 +94,10 @@ class DataError(EdgememError, ValueError):
     """A data set that cannot be used as asked."""
 
 
+class ChipOverflowError(EdgememError, OverflowError):
+    """A value of an emulated chip left its register."""
+
+
 class TrainingError(EdgememError, ArithmeticError):
     """Training that cannot go on: NaN, no data, a checkpoint of another run."""
 
