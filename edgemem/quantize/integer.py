@@ -121,11 +121,27 @@ class IntegerOps:
         result = self._run[op.kind](op, *(values[name] for name in op.inputs))
         return result.astype(tensor.form.dtype, copy=False)
 
+    def of_sum(self, op: Operation, total: Int) -> Integers:
+        """The value of a product, in the dtype of its tensor, for who adds up by other means.
+
+        Parameters
+        ----------
+        op : Operation
+        total : (..., n) int64 array
+            ``sum_j w_ij (x_j - zp_x)``.
+        """
+        form = self._program.tensors[op.output].form
+        return self._of_sum(op, total).astype(form.dtype, copy=False)
+
     # products
 
     def _product(self, op: Operation, x: Integers) -> Int:
+        return self._of_sum(
+            op, self._sum(op, x.astype(np.float64) - self._zero_point(op.inputs[0]))
+        )
+
+    def _of_sum(self, op: Operation, total: Int) -> Int:
         # clamp(zp_y + rescaled(b_i + sum_j w_ij (x_j - zp_x)))
-        total = self._sum(op, x.astype(np.float64) - self._zero_point(op.inputs[0]))
         if "bias" in op.arrays:
             total = total + self._array(op, "bias")
         scaled = rescaled(total, self._array(op, "multiplier"), self._array(op, "shift"))
