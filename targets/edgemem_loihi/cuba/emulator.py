@@ -70,7 +70,9 @@ class Emulator:
         self._rows = max(1, _BLOCK // self._layout.width)
         self._scratch = np.empty((min(self._rows, batch), self._layout.width), np.int32)
         self._wrap = Wrap()
-        self._overflow: Overflow = Refuse() if strict else self._wrap
+        self._overflow: Overflow = self._wrap
+        if strict:
+            self._overflow = Refuse()
         self.reset()
 
     def reset(self) -> None:
