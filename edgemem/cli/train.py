@@ -231,7 +231,8 @@ def _rounding(
     epochs: int | None,
     overrides: dict[str, Any],
 ) -> Qat:
-    from edgemem.train.qat import EPOCHS, RATE, SHARE, Qat, read_layers
+    from edgemem.train.last import EPOCHS, RATE, SHARE
+    from edgemem.train.qat import Qat, read_layers
 
     # with --from there is no other schedule that --learning-rate could mean
     as_given = model is not None and "learning_rate" in overrides

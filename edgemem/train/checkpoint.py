@@ -97,8 +97,8 @@ def _differing(found: Any, wanted: Any, name: str = "") -> list[str]:
 
 
 def checkpoints(out: Path) -> tuple[Path, Path]:
-    """What an unfinished run leaves beside ``out``: of its part in floats, of its rounded one."""
-    return beside(out, "checkpoint"), beside(out, "qat.checkpoint")
+    """What an unfinished run leaves beside ``out``: of its part in floats, of its last one."""
+    return beside(out, "checkpoint"), beside(out, "last.checkpoint")
 
 
 def beside(out: Path, suffix: str) -> Path:

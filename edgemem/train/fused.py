@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,24 @@ EPSILON = 1e-3
 
 MOMENTUM = 0.99
 """Share of the old moving statistics that each batch keeps."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a sequence left behind on its way through a network.
+
+    Parameters
+    ----------
+    y : (batch, n_steps, n_out) tensor
+    states : mapping of tensor
+        After the last step.
+    rates : (batch, n_rates) tensor, optional
+        Mean firing rates, in a form that runs on spikes.
+    """
+
+    y: Tensor
+    states: Mapping[str, Tensor] = field(default_factory=dict)
+    rates: Tensor | None = None
 
 
 class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
@@ -84,10 +103,19 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         start = tf.constant_initializer(value)
         return self.add_weight(name, value.shape, "float32", start, trainable=trainable)
 
-    def through(
-        self, x: Tensor, start: Mapping[str, Tensor], training: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Outputs (batch, n_steps, n_out) of a sequence, and the states after it."""
+    n_rates = 0
+    """Firing rates that stand behind the outputs."""
+
+    @property
+    def size_out(self) -> int:
+        """Numbers that a sequence gives: outputs, step after step, and rates."""
+        return self.n_steps * self.cell.n_out + self.n_rates
+
+    def settle(self) -> None:
+        """Measure again what training moves and gradients do not; called between epochs."""
+
+    def through(self, x: Tensor, start: Mapping[str, Tensor], training: bool) -> Passed:
+        """A sequence through the network, from states before its first step."""
         raise NotImplementedError
 
     def trained(self) -> dict[str, Array]:
@@ -105,12 +133,13 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
 
     def _run(self, inputs: Tensor, training: bool) -> Tensor:
         x = tf.reshape(inputs, [self.batch, self.n_steps, self.cell.n_in])
-        y, after = self.through(x, self._start(training), training)
+        passed = self.through(x, self._start(training), training)
         if training:
-            for name, value in after.items():
+            for name, value in passed.states.items():
                 self.carried[name].assign(tf.stop_gradient(value))
             self.batches.assign_add(1)
-        return tf.reshape(y, [self.batch, self.n_steps * self.cell.n_out])
+        y = tf.reshape(passed.y, [self.batch, self.n_steps * self.cell.n_out])
+        return y if passed.rates is None else tf.concat([y, passed.rates], axis=1)
 
     def _start(self, training: bool) -> dict[str, Tensor]:
         zero = {n: tf.zeros((self.batch, *s)) for n, s in self.cell.states.items()}
@@ -162,9 +191,7 @@ class FusedStack(Fused):
                 for name, value in (("mean", mean), ("variance", variance)):
                     self.statistics[prefix + name] = self.variable(prefix + name, value, False)
 
-    def through(
-        self, x: Tensor, start: Mapping[str, Tensor], training: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def through(self, x: Tensor, start: Mapping[str, Tensor], training: bool) -> Passed:
         after: dict[str, Tensor] = {}
         for prefix, cell in self.stack.scopes():
             if isinstance(cell, Norm):
@@ -173,7 +200,7 @@ class FusedStack(Fused):
             arrays = {n: tf.convert_to_tensor(v) for n, v in scope(self.arrays, prefix).items()}
             x, states = self._compiled[prefix](arrays, x, scope(start, prefix))
             after.update({prefix + name: value for name, value in states.items()})
-        return x, after
+        return Passed(x, after)
 
     def _normalise(self, prefix: str, x: Tensor, training: bool) -> Tensor:
         statistics = scope(self.statistics, prefix)

@@ -63,10 +63,14 @@ class Progress:
         start = "\r\x1b[K" if self._live else ""
         sys.stderr.write(
             f"{start}epoch {row['epoch']:.0f}/{self.epochs}  loss {row['loss']:.4f}  "
-            f"validation accuracy {row['validation_accuracy']:.2%}  "
+            f"validation accuracy {row['validation_accuracy']:.2%}  {_rate(row)}"
             f"{row['seconds']:.0f} s  {_clock(left)} left\n"
         )
         sys.stderr.flush()
+
+
+def _rate(row: Mapping[str, float]) -> str:
+    return f"mean rate {row['rate']:.3f}  " if "rate" in row else ""
 
 
 def _clock(seconds: float) -> str:
@@ -78,7 +82,8 @@ def _clock(seconds: float) -> str:
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     """The history as CSV, a row for each epoch."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    columns = dict.fromkeys(name for row in history for name in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     write_atomic(path, text.getvalue().encode())

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from edgemem.cells import Cell
 from edgemem.errors import ConfigError, UnknownNameError
 from edgemem.quantize.scheme import WEIGHTS, Scheme
-from edgemem.train.recipes import Recipe
-
-EPOCHS = 10
-"""Of a trained network that goes on."""
-
-SHARE = 0.25
-"""Of the epochs of a run from scratch."""
-
-RATE = 0.25
-"""Peak of the learning rate, relative to that of the training in floats."""
-
-WARMUP = 0.5
-"""Epochs of linear rise before it."""
+from edgemem.train.last import LastPart
 
 
 @dataclass(frozen=True)
-class Qat:
+class Qat(LastPart):
     """How a network goes on in rounded form.
 
     Parameters
     ----------
+    epochs, learning_rate
+        See :class:`~edgemem.train.last.LastPart`.
     weights : {8, 4, 2}
         Bits of the trained matrices.
     layers : mapping of int
         Bits of single matrices, by the names of the network before it is prepared.
-    epochs : int
-    learning_rate : float
-        Peak of the schedule.
 
     Raises
     ------
@@ -46,27 +33,22 @@ class Qat:
         If a number cannot work.
     """
 
-    weights: int
-    epochs: int
-    learning_rate: float
+    name: ClassVar[str] = "qat"
+    form: ClassVar[str] = "rounded form"
+    option: ClassVar[str] = "--qat-epochs"
+
+    weights: int = 8
     layers: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         Scheme("int8", self.weights, self.layers)  # refuses widths that there are not
-        if self.epochs < 1:
-            raise ConfigError(f"qat: epochs must be 1 or more (got {self.epochs})")
+        super().__post_init__()
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, as JSON values."""
-        return {**asdict(self), "layers": dict(self.layers)}
+        return {**super().to_dict(), "layers": dict(self.layers)}
 
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """``recipe`` with the schedule of this part of the training."""
-        warmup = min(WARMUP, self.epochs / 2.0)
-        return replace(recipe, epochs=self.epochs, learning_rate=self.learning_rate, warmup=warmup)
-
-    def check_layers(self, cell: Cell) -> None:
-        """Refuse names that no matrix of ``cell`` has, before hours of training.
+    def check(self, cell: Cell, params: Mapping[str, Any]) -> None:
+        """Refuse names that no matrix of ``cell`` has.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""A whole training run: in floats, in rounded form, or one after the other, to a model file."""
+"""A whole training run: in floats, in the form that will run, or both, to a model file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgemem import model as models
 from edgemem.data import DataSet
 from edgemem.errors import ConfigError
 from edgemem.model import Model
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import beside, checkpoints
+from edgemem.train.fused_spiking import fit_spiking
 from edgemem.train.kws import calibration_sample, make_model
 from edgemem.train.progress import draw_history, write_history
 from edgemem.train.qat import Qat
 from edgemem.train.recipes import Recipe
 from edgemem.train.rounded import fit_rounded
+from edgemem.train.spiking_aware import SpikingAware
 from edgemem.train.trainer import Result, fit
+
+Last = Qat | SpikingAware
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,8 @@ class Run:
     seed : int
     identity : mapping
         What the run is, as JSON values, besides recipe and seed; goes into the model's card.
-    qat : Qat, optional
-        The last part of the training, in rounded form.
+    last : Qat or SpikingAware, optional
+        The last part of the training: in rounded form, or on spikes.
     base : Model, optional
         A trained network that goes on, in place of a fresh one.
     """
@@ -43,20 +49,22 @@ class Run:
     recipe: Recipe
     seed: int
     identity: Mapping[str, Any]
-    qat: Qat | None = None
+    last: Last | None = None
     base: Model | None = None
 
     def __post_init__(self) -> None:
         if self.base is not None:
             _check_base(self.base, self.data, Batches(self.data, self.recipe, self.seed))
-        if self.qat is None:
+        if self.last is None:
             return
         cell = self._cell() if self.base is None else self.base.cell
-        self.qat.check_layers(cell)
-        if self.base is None and self.qat.epochs >= self.recipe.epochs:
+        arrays = cell.init(np.random.default_rng(0)) if self.base is None else self.base.params
+        self.last.check(cell, arrays)
+        if self.base is None and self.last.epochs >= self.recipe.epochs:
             raise ConfigError(
-                f"{self.qat.epochs} epochs in rounded form leave none of {self.recipe.epochs} "
-                "to train in floats before; give more --epochs or fewer --qat-epochs"
+                f"{self.last.epochs} epochs in {self.last.form} leave none of "
+                f"{self.recipe.epochs} to train in floats before; give more --epochs or fewer "
+                f"{self.last.option}"
             )
 
     def _cell(self) -> Any:
@@ -66,17 +74,17 @@ class Run:
     def train(self, out: Path, *, resume: bool, quiet: bool) -> Result:
         """The trained network; checkpoints stand beside ``out`` until it is there."""
         identity = dict(self.identity)
-        if self.qat is None:
+        if self.last is None:
             return self._in_floats(self.recipe, out, identity, resume, quiet)
-        identity["qat"] = self.qat.to_dict()
+        identity[self.last.name] = self.last.to_dict()
         if self.base is not None:
             identity["from"] = self.base.digest
             found = Result(self.base.cell, dict(self.base.params), ())
         else:
-            shorter = replace(self.recipe, epochs=self.recipe.epochs - self.qat.epochs)
+            shorter = replace(self.recipe, epochs=self.recipe.epochs - self.last.epochs)
             found = self._in_floats(shorter, out, identity, resume, quiet)
             resume = resume and checkpoints(out)[1].exists()
-        return self._rounded(found, self.qat, out, identity, resume, quiet)
+        return self._further(found, self.last, out, identity, resume, quiet)
 
     def _in_floats(
         self, recipe: Recipe, out: Path, identity: dict[str, Any], resume: bool, quiet: bool
@@ -86,29 +94,25 @@ class Run:
             self.data, recipe, self.seed, checkpoint, resume=resume, quiet=quiet, run=identity
         )
 
-    def _rounded(
+    def _further(
         self,
         found: Result,
-        qat: Qat,
+        last: Last,
         out: Path,
         identity: dict[str, Any],
         resume: bool,
         quiet: bool,
     ) -> Result:
         done = len(found.history)
-        recipe = qat.recipe(self.recipe)
+        recipe = last.recipe(self.recipe)
         batches = Batches(self.data, recipe, self.seed, first=done)
-        result = fit_rounded(
-            found.cell,
-            found.params,
-            calibration_sample(self.data, batches, self.seed).features,
-            batches,
-            qat,
-            checkpoints(out)[1],
-            {**identity, "recipe": recipe.to_dict(), "seed": self.seed},
-            resume=resume,
-            quiet=quiet,
-        )
+        sequences = calibration_sample(self.data, batches, self.seed).features
+        identity = {**identity, "recipe": recipe.to_dict(), "seed": self.seed}
+        start, checkpoint = (found.cell, found.params, sequences, batches), checkpoints(out)[1]
+        if isinstance(last, Qat):
+            result = fit_rounded(*start, last, checkpoint, identity, resume=resume, quiet=quiet)
+        else:
+            result = fit_spiking(*start, last, checkpoint, identity, resume=resume, quiet=quiet)
         history = tuple({**row, "epoch": done + row["epoch"]} for row in result.history)
         return replace(result, history=history, before=found.history)
 
@@ -125,8 +129,8 @@ class Run:
 
     def _card(self) -> dict[str, Any]:
         card = dict(self.identity)
-        if self.qat is not None:
-            card["qat"] = self.qat.to_dict()
+        if self.last is not None:
+            card[self.last.name] = self.last.to_dict()
         if self.base is not None:
             card["from"] = {"name": self.base.name, "digest": self.base.digest}
         return card

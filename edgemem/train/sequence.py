@@ -39,6 +39,25 @@ def unroll(
     states : dict
         States after the last step.
     """
+    values = trajectories(graph, weights, x, start)
+    return values[graph.output], last_states(graph, values)
+
+
+def trajectories(
+    graph: Graph, weights: Mapping[str, Tensor], x: Tensor, start: Mapping[str, Tensor]
+) -> Values:
+    """Everything that has a name, over a sequence; differentiable.
+
+    Parameters
+    ----------
+    graph, weights, x, start
+        As :func:`unroll` takes them.
+
+    Returns
+    -------
+    dict of (batch, n_steps, ...) tensor
+        Params as they are; a state as it is before each step.
+    """
     constants = {n: tf.constant(graph.params[n], x.dtype) for n in graph.constants}
     values: Values = {**constants, **weights, INPUT: x}
     waiting = list(loops(graph))
@@ -51,8 +70,12 @@ def unroll(
             values[graph.next_states[state]] = steps
             values[state] = tf.concat([start[state][:, None], steps[:, :-1]], axis=1)
     _apply_ready(graph.nodes, values)
-    after = {s: values[name][:, -1] for s, name in graph.next_states.items()}
-    return values[graph.output], after
+    return values
+
+
+def last_states(graph: Graph, values: Values) -> Values:
+    """The states after the last step of :func:`trajectories`."""
+    return {s: values[name][:, -1] for s, name in graph.next_states.items()}
 
 
 def has_loop(graph: Graph) -> bool:

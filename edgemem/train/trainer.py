@@ -27,6 +27,7 @@ from edgemem.train.fused import Fused, FusedStack
 from edgemem.train.network import FusedNetwork, fused_network
 from edgemem.train.progress import Progress
 from edgemem.train.recipes import Recipe
+from edgemem.train.spiking_aware import RatePenalty
 
 Labels = npt.NDArray[np.int64]
 
@@ -81,7 +82,12 @@ class Result:
     @property
     def best(self) -> dict[str, float]:
         """The row of the epoch whose arrays these are."""
-        return max(self.history, key=lambda row: row["validation_accuracy"])
+        return max(self.history, key=score)
+
+
+def score(row: Mapping[str, float]) -> float:
+    """By what epochs are compared: accuracy, less what the firing rates above target cost."""
+    return row["validation_accuracy"] - row.get("rate_penalty", 0.0)
 
 
 def fit(
@@ -138,6 +144,7 @@ def train(
     *,
     resume: bool = False,
     quiet: bool = False,
+    penalty: RatePenalty | None = None,
 ) -> tuple[dict[str, Array], tuple[dict[str, float], ...]]:
     """The arrays of the epoch that is best on validation, and a row for each epoch.
 
@@ -151,6 +158,8 @@ def train(
         What the run is: only its own checkpoint is taken up.
     resume, quiet : bool
         As in :func:`fit`.
+    penalty : RatePenalty, optional
+        For a network that gives firing rates.
     """
     if not len(batches.data.validation):
         raise DataError("no validation clips, by which the best epoch is chosen")
@@ -166,7 +175,7 @@ def train(
             seed=batches.seed,
             progress_bar=False,
         ) as simulator:
-            session = _Session(simulator, network, batches)
+            session = _Session(simulator, network, batches, penalty)
             session.compile()
             if state is not None:
                 session.restore(state)
@@ -181,6 +190,7 @@ class _Session:
     simulator: Any
     network: FusedNetwork
     batches: Batches
+    penalty: RatePenalty | None = None
     best: dict[str, Array] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -204,7 +214,12 @@ class _Session:
             wanted = tf.one_hot(tf.cast(tf.reshape(target, [-1]), tf.int32), n_labels)
             return entropy(wanted, tf.reduce_mean(logits, axis=1))
 
-        self.simulator.compile(optimizer=optimizer, loss={self.network.probe: loss})
+        losses: dict[Any, Any] = {self.network.probe: loss}
+        weights = {self.network.probe: 1.0}
+        if self.penalty is not None:
+            losses[self.network.rates] = rate_excess
+            weights[self.network.rates] = self.penalty.weight
+        self.simulator.compile(optimizer=optimizer, loss=losses, loss_weights=weights)
         optimizer.build(self.simulator.keras_model.trainable_variables)
 
     def variables(self) -> list[Any]:
@@ -235,28 +250,28 @@ class _Session:
         for epoch in range(len(self.history), recipe.epochs):
             began = time.monotonic()
             loss = self._epoch(epoch, progress)
-            accuracy = self._validate(epoch)
-            self.history.append(
-                {
-                    "epoch": epoch + 1,
-                    "loss": loss,
-                    "validation_accuracy": accuracy,
-                    "seconds": round(time.monotonic() - began, 3),
-                }
-            )
+            self.network.layer.settle()
+            found = self._validate(epoch)
+            seconds = round(time.monotonic() - began, 3)
+            row = {"epoch": epoch + 1, "loss": loss, **found, "seconds": seconds}
+            if score(row) > max(map(score, self.history), default=-math.inf):
+                self.best = self.network.layer.trained()
+            self.history.append(row)
             variables = {str(i): v.numpy() for i, v in enumerate(self.variables())}
             Checkpoint(identity, variables, self.best, tuple(self.history)).save(checkpoint)
             progress.epoch(self.history[-1])
 
-    def _validate(self, epoch: int) -> float:
-        """Accuracy on validation clips; the arrays are kept if none was better so far."""
-        logits = self.logits(self.batches.data.validation)
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Accuracy on validation clips; of a network on spikes, also its rates."""
+        clips = self.batches.data.validation
+        logits, rates = self.predict(clips)
         if not np.isfinite(logits).all():
             raise _diverged("the outputs are no finite numbers", epoch)
-        accuracy = float((logits.argmax(axis=1) == self.batches.data.validation.labels).mean())
-        if accuracy > max((row["validation_accuracy"] for row in self.history), default=-1.0):
-            self.best = self.network.layer.trained()
-        return accuracy
+        row = {"validation_accuracy": float((logits.argmax(axis=1) == clips.labels).mean())}
+        if rates is not None and self.penalty is not None:
+            row["rate"] = float(rates.mean())
+            row["rate_penalty"] = self.penalty.of(rates)
+        return row
 
     def _epoch(self, epoch: int, progress: Progress) -> float:
         def show(batch: int, logs: dict[str, float]) -> None:
@@ -278,21 +293,37 @@ class _Session:
         once = np.ones((self.batches.recipe.batch, 1), np.int32)
         for features, labels in self.batches.epoch(epoch):
             inputs = features.reshape(len(features), 1, -1)
-            yield (
-                {"input": inputs, "n_steps": once},
-                {"output": labels.reshape(-1, 1, 1)},
-            )
+            wanted = {"output": labels.reshape(-1, 1, 1)}
+            if self.penalty is not None:
+                wanted["rates"] = np.full((len(labels), 1, 1), self.penalty.target)
+            yield {"input": inputs, "n_steps": once}, wanted
 
-    def logits(self, clips: Clips) -> Array:
-        """Mean logits over the window, shape (n, n_labels)."""
+    def predict(self, clips: Clips) -> tuple[Array, Array | None]:
+        """Mean logits over the window, shape (n, n_labels), and rates, shape (n, n_rates)."""
         batch, n_steps = self.batches.recipe.batch, self.batches.n_steps
         frames = np.asarray(clips.features, np.float32)
         features = self.batches.frontend.stack_frames(frames).reshape(len(frames), 1, -1)
         missing = -len(features) % batch
         padded = np.concatenate([features, np.zeros((missing, *features.shape[1:]), np.float32)])
-        output = self.simulator.predict(padded, verbose=0)[self.network.probe]
-        steps = output.reshape(len(padded), n_steps, -1)[: len(features)]
-        return pooled(steps, self.batches.window)
+        found = self.simulator.predict(padded, verbose=0)
+        steps = found[self.network.probe].reshape(len(padded), n_steps, -1)[: len(features)]
+        logits = pooled(steps, self.batches.window)
+        if self.network.rates is None:
+            return logits, None
+        return logits, found[self.network.rates][: len(features), 0]
+
+
+def rate_excess(target: Any, rates: Any) -> Any:
+    """What :meth:`~edgemem.train.spiking_aware.RatePenalty.excess` is, of a batch.
+
+    Parameters
+    ----------
+    target : (batch, 1, 1) tensor
+        The target rate.
+    rates : (batch, 1, n_rates) tensor
+    """
+    mean = tf.reduce_mean(rates, axis=[0, 1])
+    return tf.reduce_mean(tf.nn.relu(mean - tf.cast(tf.reduce_mean(target), mean.dtype)))
 
 
 def _diverged(what: str, epoch: int) -> TrainingError:

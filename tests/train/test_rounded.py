@@ -274,7 +274,7 @@ def test_from_scratch_it_goes_on_where_it_was_stopped_in_either_part(
     for name, array in whole.params.items():
         np.testing.assert_allclose(again.params[name], array, atol=1e-3, err_msg=name)
 
-    other = replace(run, qat=replace(qat, weights=8))
+    other = replace(run, last=replace(qat, weights=8))
     with pytest.raises(TrainingError, match=r"qat\.weights was 4, now 8"):
         other.train(out, resume=True, quiet=True)
 
