@@ -81,6 +81,7 @@ setup(
     package_data={
         "": ["py.typed", "*.md"],
         "edgemem.pretrained": ["*.model", "*.tflite", "*.md"],
+        "edgemem.energy": ["*.json"],
         "edgemem_c": ["templates/*.in"],
     },
     entry_points={
