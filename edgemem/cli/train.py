@@ -17,8 +17,8 @@ from edgemem.files import check_writable
 if TYPE_CHECKING:
     from edgemem.data import DataSet
     from edgemem.model import Model
-    from edgemem.train.qat import Qat
     from edgemem.train.recipes import Recipe
+    from edgemem.train.run import Last
 
 
 @click.group()
@@ -82,10 +82,34 @@ def command() -> None:
     help="Epochs of rounded training: by default a quarter of --epochs, or 10 with --from.",
 )
 @click.option(
+    "--spiking-aware", "aware", is_flag=True, help="Train to the end in the form that spikes."
+)
+@click.option(
+    "--steps-per-frame",
+    "steps",
+    type=int,
+    help="With --spiking-aware: simulator steps of a frame, by default those of the target.",
+)
+@click.option(
+    "--rate-penalty",
+    type=float,
+    help="With --spiking-aware: weight of the firing rates above target in the loss; 0 for none.",
+)
+@click.option(
+    "--target-rate",
+    type=float,
+    help="With --spiking-aware: mean rate that costs nothing, 1 for a spike in every step.",
+)
+@click.option(
+    "--spiking-epochs",
+    type=click.IntRange(1),
+    help="Epochs on spikes: by default a quarter of --epochs, or 10 with --from.",
+)
+@click.option(
     "--from",
     "base",
     metavar="MODEL",
-    help="With --qat: go on with a trained model, a file or the name of a pretrained network.",
+    help="With --qat or --spiking-aware: go on with a trained model, a file or a pretrained name.",
 )
 @click.option("--name", default=None, help="Name in the model file; by default that of the file.")
 @click.option(
@@ -112,6 +136,11 @@ def kws(
     weights: str | None,
     widths: Path | None,
     qat_epochs: int | None,
+    aware: bool,
+    steps: int | None,
+    rate_penalty: float | None,
+    target_rate: float | None,
+    spiking_epochs: int | None,
     base: str | None,
     name: str | None,
     seed: int,
@@ -127,20 +156,34 @@ def kws(
     with --resume and the options it was started with, to the result it would have had.
 
     With --qat the last epochs train the network as integers will round it, with weights of few
-    bits; with --qat --from MODEL a trained network goes on that way.
+    bits; with --spiking-aware they train it as it runs on spikes, few of them with a rate penalty.
+    With --from MODEL a trained network goes on in either way.
     """
     given = {key: value for key, value in overrides.items() if value is not None}
-    _check_qat(qat, {"weights": weights, "layers": widths, "qat-epochs": qat_epochs, "from": base})
+    rounded = {"weights": weights, "layers": widths, "qat-epochs": qat_epochs}
+    spiking = {
+        "steps-per-frame": steps,
+        "rate-penalty": rate_penalty,
+        "target-rate": target_rate,
+        "spiking-epochs": spiking_epochs,
+    }
+    _check_last(qat, aware, rounded, spiking, base)
     if base:
-        _check_from({"cell": cell, "recipe": recipe_name, "layer": layers}, given)
+        _check_from({"cell": cell, "recipe": recipe_name, "layer": layers}, given, aware)
     _check_out(out, resume)
     model = _trained(base) if base else None
     recipe = _recipe(model, cell, recipe_name, layers, given)
-    rounding = _rounding(recipe, model, weights, widths, qat_epochs, given) if qat else None
+    last: Last | None = None
+    if qat:
+        schedule = _schedule(recipe, model, qat_epochs, given)
+        last = _rounding(schedule, weights, widths)
+    if aware:
+        schedule = _schedule(recipe, model, spiking_epochs, given)
+        last = _spiking(schedule, steps, rate_penalty, target_rate)
     try:
         data = _load(root, protocol, frontend, background, cache, seed, quiet)
         summary = _train(
-            data, root.name, recipe, rounding, model, name or out.stem, out, seed, resume, quiet
+            data, root.name, recipe, last, model, name or out.stem, out, seed, resume, quiet
         )
     except KeyboardInterrupt:
         click.echo("\n" + _stopped(out), err=True)
@@ -154,20 +197,34 @@ def kws(
         )
 
 
-def _check_qat(qat: bool, options: dict[str, Any]) -> None:
-    """Refuse options of rounded training without it."""
-    there = [name for name, value in options.items() if value is not None]
+def _check_last(
+    qat: bool,
+    aware: bool,
+    rounded: dict[str, Any],
+    spiking: dict[str, Any],
+    base: str | None,
+) -> None:
+    """Refuse two last parts, and options of one that is not asked for."""
+    if qat and aware:
+        raise ConfigError("--qat and --spiking-aware end a training in two forms; choose one")
+    there = [name for name, value in rounded.items() if value is not None]
     if there and not qat:
         raise ConfigError(f"--{there[0]} is an option of rounded training; add --qat")
+    there = [name for name, value in spiking.items() if value is not None]
+    if there and not aware:
+        raise ConfigError(f"--{there[0]} is an option of training on spikes; add --spiking-aware")
+    if base and not (qat or aware):
+        raise ConfigError("--from is an option of a last part; add --qat or --spiking-aware")
 
 
-def _check_from(options: dict[str, Any], overrides: dict[str, Any]) -> None:
+def _check_from(options: dict[str, Any], overrides: dict[str, Any], aware: bool) -> None:
     """Refuse another network beside that of a trained model."""
     there = [name for name, value in options.items() if value]
     if there:
         raise ConfigError(f"--from goes on with the network of MODEL; leave out --{there[0]}")
     if "epochs" in overrides:
-        raise ConfigError("--from trains in rounded form alone; say --qat-epochs, not --epochs")
+        form, kind = ("on spikes", "spiking") if aware else ("in rounded form", "qat")
+        raise ConfigError(f"--from trains {form} alone; say --{kind}-epochs, not --epochs")
 
 
 def _check_out(out: Path, resume: bool) -> None:
@@ -223,25 +280,34 @@ def _layer(text: str) -> dict[str, Any]:
     return values
 
 
-def _rounding(
-    recipe: Recipe,
-    model: Model | None,
-    weights: str | None,
-    widths: Path | None,
-    epochs: int | None,
-    overrides: dict[str, Any],
-) -> Qat:
+def _schedule(
+    recipe: Recipe, model: Model | None, epochs: int | None, overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """Epochs and learning rate of the last part."""
     from edgemem.train.last import EPOCHS, RATE, SHARE
-    from edgemem.train.qat import Qat, read_layers
 
     # with --from there is no other schedule that --learning-rate could mean
     as_given = model is not None and "learning_rate" in overrides
-    return Qat(
-        weights=int(weights or 8),
-        epochs=epochs or (EPOCHS if model is not None else max(1, round(SHARE * recipe.epochs))),
-        learning_rate=recipe.learning_rate * (1.0 if as_given else RATE),
-        layers=read_layers(widths) if widths else {},
-    )
+    return {
+        "epochs": epochs or (EPOCHS if model is not None else max(1, round(SHARE * recipe.epochs))),
+        "learning_rate": recipe.learning_rate * (1.0 if as_given else RATE),
+    }
+
+
+def _rounding(schedule: dict[str, Any], weights: str | None, widths: Path | None) -> Last:
+    from edgemem.train.qat import Qat, read_layers
+
+    layers = read_layers(widths) if widths else {}
+    return Qat(**schedule, weights=int(weights or 8), layers=layers)
+
+
+def _spiking(schedule: dict[str, Any], steps: int | None, *rates: float | None) -> Last:
+    from edgemem.train.spiking_aware import SpikingAware
+
+    names = ("steps", "rate_penalty", "target_rate")
+    said = zip(names, (steps, *rates))
+    given: dict[str, Any] = {name: value for name, value in said if value is not None}
+    return SpikingAware(**schedule, **given)
 
 
 def _load(
@@ -279,7 +345,7 @@ def _train(
     data: DataSet,
     source: str,
     recipe: Recipe,
-    rounding: Qat | None,
+    last: Last | None,
     model: Model | None,
     name: str,
     out: Path,
@@ -290,7 +356,7 @@ def _train(
     from edgemem.train.run import Run
 
     identity = {"data": source, "protocol": data.protocol, "clips": len(data.train)}
-    run = Run(data, recipe, seed, identity, rounding, model)
+    run = Run(data, recipe, seed, identity, last, model)
     result = run.train(out, resume=resume, quiet=quiet)
     made = run.finish(result, name, out)
     return {

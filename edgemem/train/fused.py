@@ -79,6 +79,7 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         self.batch = batch
         self.carry = carry
         self.seed = seed
+        self.states = dict(cell.states)
         self._initial = {name: np.asarray(params[name], np.float32) for name in cell.params}
         self.arrays: dict[str, Any] = {}
         self.carried: dict[str, Any] = {}
@@ -87,7 +88,7 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         for name, value in self._initial.items():
             self.arrays[name] = self.variable(name, value, True)
         self.build_more()
-        for name, shape in self.cell.states.items():
+        for name, shape in self.states.items():
             start = np.zeros((self.batch, *shape))
             self.carried[name] = self.variable(name + ".carried", start, False)
         self.batches = self.add_weight(
@@ -142,7 +143,7 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         return y if passed.rates is None else tf.concat([y, passed.rates], axis=1)
 
     def _start(self, training: bool) -> dict[str, Tensor]:
-        zero = {n: tf.zeros((self.batch, *s)) for n, s in self.cell.states.items()}
+        zero = {n: tf.zeros((self.batch, *s)) for n, s in self.states.items()}
         if not training or self.carry <= 0.0:
             return zero
         # stateless, so that a resumed run draws what the uninterrupted one would have drawn

@@ -80,13 +80,18 @@ class _Rewriter:
         self._window = window
         self._shapes = graph.shapes()
         self._of = {p.name: p for p in travelling}
-        self._of.update({p.before: p for p in travelling if p.before})
         self._nodes: list[Node] = []
+        self._held = {name for p in travelling if p.before for name in (p.name, p.before)}
         self._spikes: dict[str, str] = {}
+        self._more: dict[str, str] = {}  # states beside those of the network
 
     def graph(self) -> Graph:
-        for state in self._graph.states:
-            self._emit(state)
+        for population in self._of.values():
+            if population.before:
+                # what was sent in the frame before is what synapses still read
+                sent = f"{population.before}.sent"
+                self._spikes[population.before] = sent
+                self._more[sent] = f"{population.name}:spikes"
         for node in self._graph.nodes:
             inputs = tuple(self._read(name, node) for name in node.inputs)
             self._nodes.append(replace(node, inputs=inputs))
@@ -94,27 +99,39 @@ class _Rewriter:
         one = np.ones(())
         arrays = {name: one for p in self._of.values() for name in (p.amplitude, p.inverse)}
         params = {**self._graph.params, **arrays}
-        return replace(self._graph, params=params, nodes=tuple(self._nodes))
+        shapes = {node.name: node.shape for node in self._nodes}
+        return replace(
+            self._graph,
+            params=params,
+            states={**self._graph.states, **{r: shapes[n] for r, n in self._more.items()}},
+            nodes=tuple(self._nodes),
+            next_states={**self._graph.next_states, **self._more},
+        )
 
     def _read(self, name: str, reader: Node) -> str:
         if name not in self._spikes:
             return name
         # a state's own update reads what the unit holds, not what it sent
-        if self._of[name].before and not _synaptic(self._graph, reader):
-            return name
-        return self._spikes[name]
+        holds = name in self._held and not _synaptic(self._graph, reader)
+        return name if holds else self._spikes[name]
 
     def _emit(self, name: str) -> None:
         population = self._of.get(name)
         if population is None:
             return
         shape, window = self._shapes[name], float(self._window)
-        scaled, counts, spikes = (f"{name}:{what}" for what in ("scaled", "counts", "spikes"))
+        scaled, charge, counts, left, spikes = (
+            f"{name}:{what}" for what in ("scaled", "charge", "counts", "left", "spikes")
+        )
+        # what a window could not send is carried into the next frame
         self._nodes += [
             Node(scaled, "mul", (name, population.inverse), shape),
-            Node(counts, QUANTIZE, (scaled,), shape, (1.0 / window, 0.0, -window, window)),
+            Node(charge, "add", (scaled, f"{name}.residual"), shape),
+            Node(counts, QUANTIZE, (charge,), shape, (1.0 / window, 0.0, -window, window)),
+            Node(left, "sub", (charge, counts), shape),
             Node(spikes, "mul", (counts, population.amplitude), shape),
         ]
+        self._more[f"{name}.residual"] = left
         self._spikes[name] = spikes
 
 

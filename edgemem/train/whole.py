@@ -54,6 +54,7 @@ class FusedGraph(Fused):
         units = {name: _unit(params[name]) for name in cell.params}
         relative = {name: params[name] / unit for name, unit in units.items()}
         super().__init__(cell, relative, n_steps, batch, carry, seed)
+        self.states = dict(graph.states)
         self._units = units
         self._made_of = made_of
         self._run_graph = _compiled(graph, tuple(shown))

@@ -262,7 +262,7 @@ def base_arguments(folder: Path, out: Path, base: Path, *more: str) -> list[str]
     [
         (("--weights", "4"), "--weights is an option of rounded training; add --qat"),
         (("--qat-epochs", "2"), "--qat-epochs is an option of rounded training; add --qat"),
-        (("--from", "kws12-lmu"), "--from is an option of rounded training; add --qat"),
+        (("--from", "kws12-lmu"), "--from is an option of a last part; add --qat or --spiking"),
         (("--qat", "--qat-epochs", "4"), "4 epochs in rounded form leave none of 4 to train"),
         (("--qat", "--from", "kws12-lmu"), "--from goes on with the network of MODEL; leave out"),
     ],
