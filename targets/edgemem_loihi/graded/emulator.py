@@ -188,8 +188,8 @@ class Run:
 
     def _send(self, name: str, x: Integers) -> Integers:
         emulator, before = self._emulator, self._held[name]
-        after = held_after(x, before, emulator.thresholds.get(name, 0))
         channel = self._network.channels[name]
+        after = held_after(x, before, emulator.thresholds.get(name, 0), channel.parts)
         n = len(channel.senders)
         self.sent[name] += sent(
             before.reshape(-1, n), after.reshape(-1, n), emulator.zeros[name], channel.parts

@@ -13,22 +13,32 @@ Ints = NDArray[Any]
 HALF = 1 << (PART_BITS - 1)
 
 
-def held_after(x: Ints, held: Ints, threshold: int) -> Ints:
+def held_after(x: Ints, held: Ints, threshold: int, parts: int = 1) -> Ints:
     """What sender and receivers hold of ``x`` after its messages.
 
-    A message carries ``x - held`` where that is greater than the threshold, and both sides add it
-    to what they hold: rounding or clipping cannot drive them apart ("corrected" sigma-delta).
+    Where ``|x - held|`` is greater than the threshold, the sender sends what brings both sides
+    within the threshold of ``x``; both add the same number to what they hold, so that they never
+    drift apart ("corrected" sigma-delta). It sends ``x - held``; of a value in two parts the
+    nearest multiple of 256 instead, where that is near enough: then the high part alone travels.
 
     Parameters
     ----------
     x, held : (..., n) integer array
     threshold : int
         In integer steps of ``x``.
+    parts : int
+        See :func:`sent`.
     """
     if not threshold:
         return x
     # the difference of two 16-bit numbers needs 17
-    moved = np.abs(x.astype(np.int32) - held) > threshold
+    change = x.astype(np.int32) - held
+    moved = np.abs(change) > threshold
+    if parts == 2:
+        left = ((change + HALF) & (2 * HALF - 1)) - HALF
+        ends = np.iinfo(x.dtype)
+        short = (np.abs(left) <= threshold) & (x - left >= ends.min) & (x - left <= ends.max)
+        x = np.where(short, x - left, x).astype(held.dtype)
     return np.asarray(np.where(moved, x, held))
 
 

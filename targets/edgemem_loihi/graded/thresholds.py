@@ -14,7 +14,10 @@ Features = NDArray[np.float32]
 
 
 def sizes(network: GradedNetwork, sequences: Features) -> dict[str, float]:
-    """RMS of each value that is sent, in its integer steps, along sequences.
+    """How far each value that is sent moves about its mean, in its integer steps.
+
+    The standard deviation of each element along the sequences, RMS over the elements: what stays
+    as it is takes no messages.
 
     Parameters
     ----------
@@ -22,20 +25,22 @@ def sizes(network: GradedNetwork, sequences: Features) -> dict[str, float]:
     sequences : (n, t, n_in) float32 array
     """
     emulator = Emulator(network, overflow="hardware")
-    run, squares = emulator.start((len(sequences),)), dict.fromkeys(network.channels, 0.0)
-    x = emulator.ops.quantize(sequences)
+    run, x = emulator.start((len(sequences),)), emulator.ops.quantize(sequences)
+    first, second = ({name: 0.0 for name in network.channels} for _ in range(2))
     for t in range(x.shape[1]):
         values = run.step(x[:, t])
-        for name in squares:
-            centred = values[name].astype(np.float64) - emulator.zeros[name]
-            squares[name] += float(np.mean(centred**2))
-    return {name: float(np.sqrt(total / x.shape[1])) for name, total in squares.items()}
+        for name in network.channels:
+            real = values[name].astype(np.float64)
+            first[name] += real.mean(axis=0)
+            second[name] += (real**2).mean(axis=0)
+    variances = {name: second[name] / len(x[0]) - (first[name] / len(x[0])) ** 2 for name in first}
+    return {name: float(np.sqrt(np.mean(np.maximum(v, 0.0)))) for name, v in variances.items()}
 
 
-def steps_of(share: float, rms: Mapping[str, float]) -> dict[str, int]:
-    """Thresholds in integer steps: ``share`` of each value's RMS, rounded down.
+def steps_of(share: float, spread: Mapping[str, float]) -> dict[str, int]:
+    """Thresholds in integer steps: ``share`` of each value's spread, rounded down.
 
-    What a product reads is then off by at most that share of the RMS of what it would read at
-    threshold 0; if errors are spread evenly below it, by ``share / sqrt(3)``.
+    What a product reads is then off by at most that share of the spread; if errors lie evenly
+    below it, by ``share / sqrt(3)``.
     """
-    return {name: int(share * size) for name, size in rms.items()}
+    return {name: int(share * size) for name, size in spread.items()}
