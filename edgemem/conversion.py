@@ -17,7 +17,7 @@ from edgemem.files import write_atomic
 from edgemem.ir import INPUT
 from edgemem.quantize.calibration import check_finite
 from edgemem.runtime.detector import decide
-from edgemem.target import Features, Inspectable, Runner, Source, Target, Tolerance
+from edgemem.target import Explaining, Features, Inspectable, Runner, Source, Target, Tolerance
 from edgemem.verification import INTEGERS, distance, replay
 
 if TYPE_CHECKING:
@@ -204,9 +204,10 @@ def check_ops(chosen: Target, graph: Graph) -> None:
     """Refuse a network with an op that the target cannot lower."""
     missing = sorted({node.op for node in graph.nodes} - chosen.ops)
     if missing:
+        known = f"it knows: {', '.join(sorted(chosen.ops))}"
+        reason = chosen.refusal(graph) if isinstance(chosen, Explaining) else known
         raise UnsupportedOpError(
-            f"target {chosen.name!r} cannot lower {', '.join(missing)}; "
-            f"it knows: {', '.join(sorted(chosen.ops))}"
+            f"target {chosen.name!r} cannot lower {', '.join(missing)}; {reason}"
         )
 
 

@@ -278,6 +278,15 @@ class Target(Protocol):
         ...
 
 
+@runtime_checkable
+class Explaining(Protocol):
+    """A target that says why it cannot lower a network; no target has to."""
+
+    def refusal(self, graph: Graph) -> str:
+        """What of ``graph`` cannot be lowered and why, without a full stop."""
+        ...
+
+
 def available() -> dict[str, EntryPoint]:
     """The entry point of each installed target, by name."""
     from importlib.metadata import entry_points
