@@ -1,0 +1,265 @@
+"""Host half: the step of a linear network as NIR nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.errors import UnsupportedOpError
+from edgemem.ir import INPUT, Graph
+from edgemem.ir import Node as Op
+from edgemem.ir.passes import fold, residual
+from edgemem.ops import Array
+
+from .network import Network, Node
+
+Value = tuple[str, ...]
+"""Nodes that add up to a value."""
+
+CONVENTION = (
+    "forward Euler at dt; a node gives its value after the step; a node on a cycle is computed as "
+    "soon as one of its sources is, first by name first, and reads the others' last values"
+)
+
+
+def lower(graph: Graph, dt: float) -> Network:
+    """``graph`` as nodes that forward Euler at ``dt`` turns into the very same steps.
+
+    A state with a fixed matrix of its own becomes an integrator,
+
+    .. math::
+
+        \\dot m = \\tfrac{1}{dt} \\bigl((\\bar A - I) m + \\bar B u\\bigr),
+
+    of which one Euler step is :math:`m \\leftarrow \\bar A m + \\bar B u`. Any other state becomes
+    a leaky integrator with ``tau = dt``, of which one step is the sum that leads to it. Products
+    become Linear or Affine nodes, gains Scale nodes, sums edges into one node. Arrays are float32;
+    what has two axes is laid out row by row.
+
+    Parameters
+    ----------
+    graph : Graph
+    dt : float
+        Seconds from step to step.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If an op has no node in NIR; it says which.
+    """
+    reduced = residual(fold(graph))
+    refuse(reduced)
+    return _Lowering(reduced, dt).network()
+
+
+def refuse(graph: Graph) -> None:
+    """Refuse a graph with ops that NIR has no node for.
+
+    Raises
+    ------
+    UnsupportedOpError
+    """
+    reasons = unsupported(graph)
+    if reasons:
+        raise UnsupportedOpError("target 'nir' cannot lower this network: " + "; ".join(reasons))
+
+
+def unsupported(graph: Graph) -> list[str]:
+    """Why ``graph`` cannot be said in NIR; empty if it can."""
+    found = {op.op for op in graph.nodes}
+    curves = sorted(found & {"sigmoid", "tanh", "relu"})
+    products = [op for op in graph.nodes if op.op in ("mul", "matvec") and _of_signals(op, graph)]
+    reasons = []
+    if curves:
+        reasons.append(
+            f"{', '.join(curves)}: NIR has no node for a function of a value, only affine maps, "
+            "integrators and neurons that spike"
+        )
+    if products:
+        reasons.append(
+            f"{', '.join(sorted({op.op for op in products}))}: its products of two signals have no "
+            "node in NIR, whose nodes add up what leads to them"
+        )
+    others = sorted(found - _KNOWN - set(curves))
+    if others:
+        reasons.append(f"{', '.join(others)}: no node in NIR")
+    return reasons
+
+
+def _of_signals(op: Op, graph: Graph) -> bool:
+    """Whether ``op`` multiplies two values that are both computed."""
+    fixed = [name in graph.params for name in op.inputs]
+    return not (fixed[0] if op.op == "matvec" else any(fixed))
+
+
+_KNOWN = frozenset({"matvec", "add", "sub", "mul", "scale", "split", "merge", "slice"})
+
+
+@dataclass
+class _Draft:
+    """A node without its final name, and what leads to it."""
+
+    label: str
+    kind: str
+    values: dict[str, NDArray[Any]]
+    sources: Value
+
+
+class _Lowering:
+    """Writes a graph's ops down as nodes, in the order in which they are computed.
+
+    Names start with the number of the node, so that readers who go by names, as
+    :func:`~edgemem_nir.order.evaluation_order` and NIRTorch do, come to the same order.
+    """
+
+    def __init__(self, graph: Graph, dt: float) -> None:
+        self._graph, self._dt = graph, dt
+        self._shapes = graph.shapes()
+        self._drafts: dict[str, _Draft] = {}
+        self._values: dict[str, Value] = {s: (_held(s),) for s in graph.states}
+        self._values[INPUT] = self._emit(INPUT, "Input", (), shape=[graph.n_in])
+
+    def network(self) -> Network:
+        self._hold(INPUT)
+        for op in self._graph.nodes:
+            self._values[op.name] = self._lowered(op)
+            self._hold(op.name)
+        for state in self._graph.states:
+            self._hold(state)
+        y = self._one(self._values[self._graph.output])
+        self._emit("y", "Output", y, shape=[self._graph.n_out])
+        return self._named()
+
+    def _lowered(self, op: Op) -> Value:
+        a = self._values.get(op.inputs[0], ())
+        if op.op in ("split", "merge"):
+            return a
+        if op.op == "matvec":
+            weight = self._blocks(self._graph.params[op.inputs[0]], op.inputs[1])
+            return self._linear(op.inputs[0], weight, self._values[op.inputs[1]])
+        if op.op == "slice":
+            start, stop = (int(arg) for arg in op.args)
+            rows = np.eye(self._shapes[op.inputs[0]][-1])[start:stop]
+            return self._linear(op.name, self._blocks(rows, op.inputs[0]), a)
+        if op.op == "scale":
+            return self._scaled(op, float(op.args[0]), a)
+        if op.op == "mul":
+            gain, x = sorted(op.inputs, key=lambda name: name not in self._graph.params)
+            return self._scaled(op, self._graph.params[gain], self._values[x])
+        b = self._values.get(op.inputs[1], ())
+        if op.op == "sub" and b:
+            b = self._scaled(op, -1.0, b)
+        return self._sum(op, a, b)
+
+    def _sum(self, op: Op, a: Value, b: Value) -> Value:
+        fixed = [name for name in op.inputs if name in self._graph.params]
+        if fixed:
+            constant = self._flat(self._graph.params[fixed[0]], op)
+            if op.op == "sub" and fixed[0] == op.inputs[1]:
+                constant = -constant
+            elif op.op == "sub":
+                a = b
+            return self._offset(op, a or b, constant)
+        # an edge exists once: what is added twice goes by a node of its own
+        twice = tuple(self._scaled(op, 1.0, (source,))[0] for source in b if source in a)
+        return (*a, *(source for source in b if source not in a), *twice)
+
+    def _offset(self, op: Op, value: Value, constant: Array) -> Value:
+        """``value + constant``, in the bias of the node that gives the value if it gives it all."""
+        draft = self._drafts.get(value[0]) if len(value) == 1 else None
+        if draft is not None and self._is_read_once(op) and draft.kind in ("Linear", "Scale"):
+            scale = draft.values.get("scale")
+            weight = draft.values["weight"] if scale is None else np.diag(scale)
+            draft.kind, draft.values = "Affine", {"weight": weight, "bias": constant}
+            return value
+        return self._emit(op.name, "Affine", value, weight=np.eye(len(constant)), bias=constant)
+
+    def _is_read_once(self, op: Op) -> bool:
+        graph = self._graph
+        leaving = {graph.output, *graph.next_states.values()}
+        readers = graph.consumers()
+        return all(
+            name in graph.params or (len(readers[name]) == 1 and name not in leaving)
+            for name in op.inputs
+        )
+
+    def _scaled(self, op: Op, gain: float | Array, value: Value) -> Value:
+        return self._emit(op.name, "Scale", value, scale=self._flat(gain, op))
+
+    def _linear(self, label: str, weight: Array, value: Value) -> Value:
+        return self._emit(label, "Linear", value, weight=weight)
+
+    def _one(self, value: Value) -> Value:
+        """``value`` as a single node, since an Output takes one."""
+        if len(value) == 1:
+            return value
+        return self._emit("sum", "Scale", value, scale=np.ones(self._graph.n_out))
+
+    def _hold(self, name: str) -> None:
+        """The states whose value after the step is ``name``, and that value from here on."""
+        for state, after in self._graph.next_states.items():
+            if after != name or _held(state) in self._drafts:
+                continue
+            value, size = self._values[name], self._size(state)
+            own = _held(state)
+            if own in value and name != state:
+                rest = tuple(source for source in value if source != own)
+                held = {"r": np.full(size, 1 / self._dt)}
+                self._drafts[own] = _Draft(name, "I", held, rest)
+            else:
+                ones = np.ones(size)
+                held = {"tau": self._dt * ones, "r": ones, "v_leak": 0 * ones}
+                self._drafts[own] = _Draft(name, "LI", held, value)
+            self._values[name] = (own,)
+
+    def _emit(self, label: str, kind: str, sources: Value, **values: Any) -> Value:
+        key = f"{len(self._drafts)} {label}"
+        self._drafts[key] = _Draft(label, kind, dict(values), sources)
+        return (key,)
+
+    def _blocks(self, weight: Array, x: str) -> Array:
+        """``weight`` acting on each row of ``x``, as one matrix."""
+        rows = int(np.prod(self._shapes[x][:-1], dtype=int))
+        return np.kron(np.eye(rows), weight) if rows > 1 else weight
+
+    def _flat(self, array: float | Array, op: Op) -> Array:
+        return np.array(np.broadcast_to(array, op.shape)).reshape(-1)
+
+    def _size(self, name: str) -> int:
+        return int(np.prod(self._shapes[name]))
+
+    def _named(self) -> Network:
+        width = len(str(len(self._drafts)))
+        names = {
+            key: f"n{number:0{width}d}_{_plain(draft.label)}"
+            for number, (key, draft) in enumerate(self._drafts.items())
+        }
+        nodes = {
+            names[key]: Node(draft.kind, _stored(draft.values))
+            for key, draft in self._drafts.items()
+        }
+        edges = [
+            (names[source], names[key])
+            for key, draft in self._drafts.items()
+            for source in draft.sources
+        ]
+        return Network(nodes, tuple(edges), {"dt": self._dt, "convention": CONVENTION})
+
+
+def _held(state: str) -> str:
+    return f"state {state}"
+
+
+def _plain(label: str) -> str:
+    """``label`` with nothing that HDF5 or a PyTorch module stumbles over."""
+    return "".join(c if c.isalnum() else "_" for c in label)
+
+
+def _stored(values: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    return {
+        key: np.asarray(value, np.int64 if key == "shape" else np.float32)
+        for key, value in values.items()
+    }
