@@ -5,6 +5,7 @@ from edgemem.energy.dense import graph_counts as graph_counts
 from edgemem.energy.dense import program_counts as program_counts
 from edgemem.energy.dense import times as times
 from edgemem.energy.execution import Activity as Activity
+from edgemem.energy.execution import Counted as Counted
 from edgemem.energy.execution import Execution as Execution
 from edgemem.energy.execution import Simulated as Simulated
 from edgemem.energy.joules import Modelled as Modelled

@@ -121,3 +121,13 @@ class Simulated(Protocol):
             If a probe does not exist; it lists those that do.
         """
         ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A runner whose steps take the same whatever comes in, and that knows what that is."""
+
+    @property
+    def step_counts(self) -> Counts:
+        """One step, as :mod:`edgemem.energy.dense` counts."""
+        ...

@@ -9,6 +9,7 @@ import numpy as np
 from edgemem.errors import ArtefactError, ShapeError
 from edgemem.ir.values import Values
 
+from .counts import step_counts
 from .interpreter import (
     Operator,
     address,
@@ -22,6 +23,7 @@ from .names import INPUT, NEXT, OUTPUT
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
+    from edgemem.energy import Counts
     from edgemem.target import Features
 
 
@@ -101,6 +103,12 @@ class TFLiteRunner:
             tensor = makers[tensor].inputs[0]
         details = {d["index"]: d for d in self.interpreter.get_tensor_details()}
         return float(details[tensor]["quantization"][0]) or None
+
+    @property
+    def step_counts(self) -> Counts:
+        """See :class:`edgemem.energy.Counted`."""
+        kept = [self._inputs[state] for state in self._states]
+        return step_counts(self.interpreter, self._inputs.values(), kept)
 
     def tensors(self) -> dict[str, Values]:
         """Tensors of the last step that have names: all with reference kernels, else the states."""

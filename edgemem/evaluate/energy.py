@@ -1,0 +1,179 @@
+"""What one inference takes in each form of a network, counted, and the joules of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from edgemem import artefact, pretrained, target
+from edgemem.artefact import Artefact
+from edgemem.energy import (
+    Counted,
+    Counts,
+    Form,
+    Modelled,
+    Simulated,
+    Table,
+    graph_counts,
+    joules,
+    program_counts,
+)
+from edgemem.errors import ArtefactError, ConfigError
+from edgemem.evaluate.simulation import portions
+from edgemem.evaluate.subject import clips_of, open_subject
+from edgemem.frontend import FrontEnd
+from edgemem.ir.runner import GraphRunner
+from edgemem.model import load
+from edgemem.quantize.stored import PROGRAM, read_program
+
+COMPUTED = "every operation of a step"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One form of a network, its counts per inference, and the energy they come to.
+
+    Parameters
+    ----------
+    name : str
+        Its file.
+    target : str
+        Target of a converted file; ``"model"`` for a trained one.
+    form : str
+        One of :data:`edgemem.energy.Form`.
+    frames : int
+        Feature vectors of one inference.
+    counts : mapping of float
+        Of one inference, by the names of :class:`~edgemem.energy.Counts`.
+    about : str
+        What was counted.
+    energies : tuple of Modelled
+        On each device.
+    """
+
+    name: str
+    target: str
+    form: Form
+    frames: int
+    counts: Mapping[str, float]
+    about: str
+    energies: tuple[Modelled, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON values."""
+        return {
+            "file": self.name,
+            "target": self.target,
+            "form": self.form,
+            "frames": self.frames,
+            "counts": dict(self.counts),
+            "counted": self.about,
+            "energy": [energy.to_dict() for energy in self.energies],
+        }
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Means over frames of what one frame takes."""
+
+    target: str
+    form: Form
+    frontend: FrontEnd
+    counts: Mapping[str, float]
+    about: str
+
+
+def cost(
+    path: Path,
+    table: Table,
+    devices: tuple[str, ...] = (),
+    seconds: float = 1.0,
+    data: Path | None = None,
+    limit: int | None = None,
+) -> Cost:
+    """Counts and modelled energy of one inference.
+
+    Dense forms take the same for every frame. Forms that send spikes or messages are run, on
+    recordings or on what rides in their file, and the mean over frames is taken. The front end is
+    the same for every form, and left out.
+
+    Parameters
+    ----------
+    path : Path
+        A trained model (its floats are counted) or a converted file.
+    table : Table
+    devices : tuple of str
+        Names of devices of the table; without any, those that are meant for the form.
+    seconds : float
+        Sound of one inference.
+    data : Path, optional
+        Folder of recordings, a folder a word.
+    limit : int, optional
+        At most so many of its clips, spread evenly.
+
+    Raises
+    ------
+    ConfigError
+        If ``seconds`` give no frame.
+    ArtefactError
+        If the form counts nothing.
+    EdgememError
+        If the file or the recordings cannot be used, or a device is unknown.
+    """
+    frame = _of_model(path) if path.suffix == pretrained.MODEL else _of_file(path, data, limit)
+    rate = frame.frontend.sample_rate
+    frames = frame.frontend.n_frames(round(seconds * rate))
+    if frames < 1:
+        raise ConfigError(
+            f"{seconds:g} s of sound give no feature vector of {path.name}; "
+            f"one arrives every {frame.frontend.frame_period:g} s"
+        )
+    counts = {name: frames * count for name, count in frame.counts.items() if count}
+    names = devices or table.meant_for(frame.form)
+    energies = tuple(joules(counts, name, table) for name in names)
+    return Cost(path.name, frame.target, frame.form, frames, counts, frame.about, energies)
+
+
+def _of_model(path: Path) -> _Frame:
+    model = load(path)
+    counts = graph_counts(model.reference()).per_frame()
+    return _Frame("model", "float", model.frontend, counts, COMPUTED)
+
+
+def _of_file(path: Path, data: Path | None, limit: int | None) -> _Frame:
+    opened = artefact.read(path)
+    if "frontend" not in opened.manifest:
+        raise ArtefactError(f"{path} does not say its frontend; convert the model again")
+    frontend = FrontEnd.from_dict(opened.manifest["frontend"])
+    if target.get(opened.target).integer and PROGRAM in opened.parts:
+        counts = program_counts(read_program(opened)).per_frame()
+        return _Frame(opened.target, "integers", frontend, counts, COMPUTED)
+    runner = target.load(opened)
+    if isinstance(runner, Simulated):
+        means, about = _simulated(path, runner, data, limit)
+        return _Frame(opened.target, _sends(opened), frontend, means, about)
+    if isinstance(runner, Counted):
+        form: Form = "float" if opened.manifest.get("quantize") == "none" else "integers"
+        counts = runner.step_counts.per_frame()
+        return _Frame(opened.target, form, frontend, counts, COMPUTED)
+    if isinstance(runner, GraphRunner):
+        counts = graph_counts(runner.graph).per_frame()
+        return _Frame(opened.target, "float", frontend, counts, COMPUTED)
+    raise ArtefactError(f"{path}: target {opened.target!r} counts nothing of what it does")
+
+
+def _simulated(
+    path: Path, runner: Simulated, data: Path | None, limit: int | None
+) -> tuple[dict[str, float], str]:
+    """Mean counts of a frame over a run, and what was run."""
+    heard = clips_of(open_subject(str(path), None), root=data, limit=limit)
+    runs = (runner.simulate(x).counts for x in portions(heard))
+    return reduce(Counts.__add__, runs).per_frame(), f"a run of {heard.about}"
+
+
+def _sends(opened: Artefact) -> Form:
+    """Whether a chip's messages are graded, as its profile says, or spikes."""
+    return "graded" if opened.manifest.get("profile") == "loihi2" else "spikes"
