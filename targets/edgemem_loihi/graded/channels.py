@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from edgemem.quantize.program import Operation, Program
 
-from .elements import PRODUCTS, ROUTING
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the products that read a value get it from.
-
-    Parameters
-    ----------
-    channel : str
-        The tensor that its unit sends.
-    earlier : bool
-        Whether they read what was sent in the frame before: the state of now is the next state
-        of then, and is not sent twice.
-    """
-
-    channel: str
-    earlier: bool = False
+from .elements import PRODUCTS, ROUTING, Elements, routed
+from .network import Channel, Origin, Projection, Units
 
 
 def origins(program: Program) -> dict[str, Origin]:
@@ -59,6 +44,80 @@ def seen_by_products(program: Program) -> frozenset[str]:
         if maker is not None and maker.kind in ROUTING:
             pending += maker.inputs
     return frozenset(found)
+
+
+def read_by(
+    product: Operation, program: Program, sent: Mapping[str, Origin]
+) -> dict[str, tuple[Units, Units]]:
+    """The channels that a product reads, in order.
+
+    Returns
+    -------
+    mapping of (int array, int array)
+        For each channel, numbers of its elements, and where in the product's input they stand,
+        both counted as if the arrays were flat.
+    """
+    makers = {op.output: op for op in program.operations}
+    starts: dict[str, int] = {}
+    end = 0
+
+    def numbered(tensor: str) -> Units:
+        nonlocal end
+        shape = program.tensors[tensor].shape
+        if tensor not in sent:
+            op = makers[tensor]
+            return routed(op, [numbered(part) for part in op.inputs], program)
+        channel = sent[tensor].channel
+        if channel not in starts:
+            starts[channel], end = end, end + int(np.prod(shape))
+        return np.arange(int(np.prod(shape))).reshape(shape) + starts[channel]
+
+    numbers = numbered(product.inputs[0]).reshape(-1)
+    found = {}
+    for channel, start in starts.items():
+        size = int(np.prod(program.tensors[channel].shape))
+        columns = np.flatnonzero((numbers >= start) & (numbers < start + size))
+        found[channel] = (numbers[columns] - start, columns)
+    return found
+
+
+def channels(
+    program: Program,
+    where: Elements,
+    read: Mapping[str, Mapping[str, tuple[Units, Units]]],
+    halved: Collection[str],
+    projections: Sequence[Projection],
+) -> dict[str, Channel]:
+    """The channels of ``program``, in order of computation.
+
+    Parameters
+    ----------
+    program : Program
+    where : Elements
+    read : mapping
+        What each product reads (:func:`read_by`).
+    halved : collection of str
+        Channels whose values travel in two parts.
+    projections : sequence of Projection
+    """
+    fanout: dict[str, Units] = {}
+    for projection in projections:
+        synapses = projection.nonzero.sum(axis=0)
+        reached = np.broadcast_to(synapses, projection.sources.shape).reshape(-1)
+        whole = (projection.outside.reshape(-1), np.arange(len(reached)))
+        for name, (numbers, columns) in read.get(projection.name, {program.input: whole}).items():
+            fanout.setdefault(name, np.zeros(where.places[name].size, np.int64))
+            np.add.at(fanout[name], numbers, reached[columns])
+    return {
+        name: Channel(
+            tensor=name,
+            parts=2 if name in halved else 1,
+            senders=where.units_of(name).reshape(-1),
+            fanout=fanout[name],
+        )
+        for name in program.tensors
+        if name in fanout
+    }
 
 
 class _Twins:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgemem.quantize import build
 from edgemem.quantize.scheme import choose
 from edgemem.quantize.stored import program_parts
 from edgemem.target import Converted
 
+from ..placement import Traffic, place
+from .chip import chip_network
+from .counting import messages_of_units
+from .emulator import Emulator
 from .mapping import mapped
-from .stored import Settings, settings_parts
-from .thresholds import sizes, steps_of
+from .network import GradedNetwork
+from .stored import PLACEMENT, Settings, settings_parts
+from .thresholds import spreads, steps_of
 from .units import labelled, units
 
 if TYPE_CHECKING:
@@ -26,6 +36,8 @@ def convert(model: Source, options: LoihiOptions, calibration: Features) -> Conv
     ------
     ToleranceError
         If the program does not fit the machine's numbers.
+    PlacementError
+        If the network is larger than the chip.
     """
     trained = model.graph()
     built = build(trained, choose(model.scheme, options.quantize, options.weights), calibration)
@@ -34,11 +46,28 @@ def convert(model: Source, options: LoihiOptions, calibration: Features) -> Conv
     labels = tuple(name for name in labelled(trained) if name in held)
     network = mapped(program, labels, options.accumulators)
     thresholds = (
-        steps_of(options.threshold, sizes(network, calibration)) if options.threshold else {}
+        steps_of(options.threshold, spreads(network, calibration)) if options.threshold else {}
+    )
+    placement = place(
+        chip_network(network), traffic=Traffic(messages_per_frame(network, thresholds, calibration))
     )
     settings = Settings(options.accumulators, options.overflow, thresholds, labels)
     parts = {
         **program_parts(program),
         **settings_parts(settings, units(trained, built.graph, labels, calibration)),
+        PLACEMENT: json.dumps(placement.to_dict(), separators=(",", ":")).encode(),
     }
-    return Converted(b"", parts, {"profile": options.profile, **network.facts()})
+    facts = {"profile": options.profile, **network.facts(), "cores": len(placement.cores)}
+    return Converted(b"", parts, facts)
+
+
+def messages_per_frame(
+    network: GradedNetwork, thresholds: Mapping[str, int], sequences: Features
+) -> dict[str, NDArray[np.float64]]:
+    """Messages of each unit in a frame, for the input and each population, along sequences."""
+    emulator = Emulator(network, thresholds, overflow="hardware")
+    run, x = emulator.start((len(sequences),)), emulator.ops.quantize(sequences)
+    for t in range(x.shape[1]):
+        run.step(x[:, t])
+    frames = x.shape[0] * x.shape[1]
+    return {name: n / frames for name, n in messages_of_units(network, run.sent).items()}

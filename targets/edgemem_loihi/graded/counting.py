@@ -21,7 +21,7 @@ ACCUMULATOR_BYTES = STATE_BITS // 8
 
 
 def activities(network: GradedNetwork, sent: Sent, frames: int) -> tuple[Activity, ...]:
-    """Messages of each unit, the input first, population by population.
+    """Messages of each unit, the input first, of each population that sends any.
 
     Parameters
     ----------
@@ -31,11 +31,12 @@ def activities(network: GradedNetwork, sent: Sent, frames: int) -> tuple[Activit
     frames : int
         Frames, over all sequences.
     """
-    by_source = messages_of_units(network, sent)
-    chances = {network.program.input: _chances(network, None)}
+    chances = {network.program.input: _chances(network, (network.program.input,))}
     chances |= {p.name: _chances(network, p.tensors) for p in network.populations}
     return tuple(
-        Activity(name, units, frames * max(chances[name], 1)) for name, units in by_source.items()
+        Activity(name, messages, frames * chances[name])
+        for name, messages in messages_of_units(network, sent).items()
+        if chances[name]
     )
 
 
@@ -54,10 +55,9 @@ def messages_of_units(network: GradedNetwork, sent: Sent) -> dict[str, NDArray[n
     return {source: outside, **{p.name: totals[p.units] for p in network.populations}}
 
 
-def _chances(network: GradedNetwork, tensors: tuple[str, ...] | None) -> int:
-    """How many messages a unit can send in a frame."""
-    named = [network.program.input] if tensors is None else tensors
-    return sum(channel.parts for name, channel in network.channels.items() if name in named)
+def _chances(network: GradedNetwork, tensors: tuple[str, ...]) -> int:
+    """How many messages a unit that holds these tensors can send in a frame."""
+    return sum(channel.parts for name, channel in network.channels.items() if name in tensors)
 
 
 def counts(network: GradedNetwork, sent: Sent, frames: int, route: Route | None = None) -> Counts:

@@ -8,8 +8,8 @@ import numpy as np
 
 from edgemem.quantize.program import Operation, Program
 
-from .channels import Origin
 from .elements import OUTSIDE, PRODUCTS, ROUTING, Elements
+from .network import Origin
 
 
 def levels(program: Program, origins: Mapping[str, Origin], where: Elements) -> dict[str, int]:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from edgemem.quantize.program import Program
 
-from .channels import Origin
-
 Units = NDArray[np.int64]
 
 
@@ -43,6 +41,23 @@ class Population:
     @property
     def size(self) -> int:
         return len(self.units)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the products that read a value get it from.
+
+    Parameters
+    ----------
+    channel : str
+        The tensor that its unit sends.
+    earlier : bool
+        Whether they read what was sent in the frame before: the state of now is the next state
+        of then, and is not sent twice.
+    """
+
+    channel: str
+    earlier: bool = False
 
 
 @dataclass(frozen=True)

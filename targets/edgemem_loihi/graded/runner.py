@@ -14,10 +14,10 @@ from edgemem.ir.values import Values
 from edgemem.quantize.program import Integers
 from edgemem.quantize.stored import read_program
 
-from .counting import Route, activities, counts
+from .counting import activities, counts
 from .emulator import Emulator, Run
 from .mapping import mapped
-from .stored import read_settings
+from .stored import read_placement, read_settings
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -36,6 +36,7 @@ class GradedRunner:
     ----------
     program : Program
     network : GradedNetwork
+    placement : Placement
     probes : tuple of str
         Labelled terms whose values :meth:`simulate` can give in the trained network's units.
     """
@@ -45,6 +46,7 @@ class GradedRunner:
         settings, self._units = read_settings(artefact)
         self.network = mapped(self.program, settings.labels, settings.accumulators)
         self._emulator = Emulator(self.network, settings.thresholds, settings.overflow)
+        self.placement = read_placement(artefact)
         self.probes = tuple(name for name in settings.labels if name in self._units)
         self.n_in, self.n_out = self.program.n_in, self.program.n_out
         self.engine = f"numpy {np.__version__}, graded messages"
@@ -109,7 +111,7 @@ class GradedRunner:
         frames = x.shape[0] * x.shape[1]
         return Execution(
             outputs=outputs,
-            counts=counts(self.network, run.sent, frames, self._route()),
+            counts=counts(self.network, run.sent, frames, self.placement.route),
             populations=activities(self.network, run.sent, frames),
             probes=seen,
         )
@@ -125,6 +127,3 @@ class GradedRunner:
             return np.asarray(real * units)
         # a memory in another basis: m = T n
         return np.asarray((units @ real[..., None])[..., 0])
-
-    def _route(self) -> Route | None:
-        return None

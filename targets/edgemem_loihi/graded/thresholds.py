@@ -13,7 +13,7 @@ from .network import GradedNetwork
 Features = NDArray[np.float32]
 
 
-def sizes(network: GradedNetwork, sequences: Features) -> dict[str, float]:
+def spreads(network: GradedNetwork, sequences: Features) -> dict[str, float]:
     """How far each value that is sent moves about its mean, in its integer steps.
 
     The standard deviation of each element along the sequences, RMS over the elements: what stays
@@ -26,7 +26,7 @@ def sizes(network: GradedNetwork, sequences: Features) -> dict[str, float]:
     """
     emulator = Emulator(network, overflow="hardware")
     run, x = emulator.start((len(sequences),)), emulator.ops.quantize(sequences)
-    first, second = ({name: 0.0 for name in network.channels} for _ in range(2))
+    first, second = (dict.fromkeys(network.channels, 0.0) for _ in range(2))
     for t in range(x.shape[1]):
         values = run.step(x[:, t])
         for name in network.channels:
