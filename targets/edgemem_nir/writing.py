@@ -28,7 +28,10 @@ def to_bytes(network: Network) -> bytes:
         if "/" in name or name in ("", "."):
             raise ConfigError(f"a node named {name!r} has no place in a NIR file; rename it")
     nodes = {name: _node(nir, network.nodes[name]) for name in sorted(network.nodes)}
-    graph = nir.NIRGraph(nodes, sorted(network.edges), metadata=dict(network.metadata))
+    # Norse computes nodes in the order of the edges, and gives what the last one gave
+    last = set(network.outputs)
+    edges = sorted(network.edges, key=lambda edge: (edge[1] in last, edge))
+    graph = nir.NIRGraph(nodes, edges, metadata=dict(network.metadata))
     buffer = io.BytesIO()
     nir.write(buffer, graph)
     return buffer.getvalue()
