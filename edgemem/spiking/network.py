@@ -1,0 +1,261 @@
+"""A trained network in its spiking form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.errors import ConfigError, GraphError, ShapeError, UnknownNameError
+from edgemem.ir import Graph
+from edgemem.ir.passes import fold, residual
+from edgemem.ops import Array
+from edgemem.quantize.calibration import observe
+from edgemem.spiking.populations import Plan, Population, plan
+
+STEPS = 64
+"""Simulator steps that a frame takes, unless somebody chooses otherwise."""
+
+SMALLEST = 1e-2
+"""Least amplitude of a unit, as a share of its population's largest: quiet units may wake up."""
+
+HOP = 0.01
+"""Seconds that a frame takes where nobody says so."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingNetwork:
+    """A graph whose travelling values are spikes.
+
+    A frame takes ``steps`` simulator steps, cut into as many windows as populations wait for each
+    other (:attr:`depth`). A unit fires in its own window, when all that drives it is there, at a
+    rate of ``value / amplitude`` spikes per step; ``n`` spikes in a window of ``w`` steps stand for
+    ``amplitude * n / w``. What a window could not send stays in the membrane for the next frame.
+
+    Parameters
+    ----------
+    graph : Graph
+        After :func:`~edgemem.ir.passes.fold` and :func:`~edgemem.ir.passes.residual`.
+    amplitudes : mapping of array
+        By population, in the shape of its value: the value at which a unit spikes in every step.
+        Larger ones are sent as if they were that large.
+    steps : int
+        Simulator steps of a frame.
+    input_spikes : bool
+        Whether the input is sent as spikes as well; otherwise it is injected as a current.
+    carry : bool
+        Whether membranes keep from frame to frame what they did not send.
+    hop : float
+        Length of a frame, in seconds.
+
+    Raises
+    ------
+    ConfigError
+        If the steps are fewer than the windows, or the length of a frame is not a time.
+    GraphError
+        If the amplitudes are not those of the graph's populations.
+    """
+
+    graph: Graph
+    amplitudes: Mapping[str, Array]
+    steps: int = STEPS
+    input_spikes: bool = False
+    carry: bool = True
+    hop: float = HOP
+
+    def __post_init__(self) -> None:
+        if self.steps < self.depth:
+            raise ConfigError(
+                f"steps-per-frame is {self.steps}: {self.depth} populations of this network wait "
+                f"for each other in a frame, so that it takes {self.depth} steps or more"
+            )
+        if not 0.0 < self.hop < np.inf:
+            raise ConfigError(f"hop is {self.hop}; expected a time greater than 0, in seconds")
+        for population in self.populations:
+            amplitude = self.amplitudes.get(population.name, np.zeros(0))
+            if amplitude.shape != population.shape:
+                raise GraphError(
+                    f"population {population.name!r}: amplitudes of shape {amplitude.shape}, "
+                    f"expected {population.shape}"
+                )
+            if not (np.isfinite(amplitude) & (amplitude > 0.0)).all():
+                raise GraphError(
+                    f"population {population.name!r}: an amplitude is not greater than 0"
+                )
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What travels as spikes."""
+        return plan(self.graph, self.input_spikes)
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """In order of computation."""
+        return self.plan.populations
+
+    @property
+    def depth(self) -> int:
+        """Windows of a frame."""
+        return self.plan.depth
+
+    @property
+    def window(self) -> int:
+        """Steps in which a unit may fire; those that are left over at a frame's end are idle."""
+        return self.steps // self.depth
+
+    @property
+    def dt(self) -> float:
+        """Length of a simulator step, in seconds."""
+        return self.hop / self.steps
+
+    @property
+    def n_in(self) -> int:
+        return self.graph.n_in
+
+    @property
+    def n_out(self) -> int:
+        return self.graph.n_out
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """Values that a simulation can be asked for."""
+        return self.plan.terms
+
+    def check_probes(self, probes: Any) -> None:
+        """Refuse a probe that does not exist.
+
+        Raises
+        ------
+        UnknownNameError
+            It lists those that do.
+        """
+        for name in probes:
+            if name not in self.probes:
+                raise UnknownNameError("probe", name, self.probes)
+
+    def check_input(self, x: NDArray[Any]) -> None:
+        """Refuse anything but sequences (n, t, n_in).
+
+        Raises
+        ------
+        ShapeError
+        """
+        if x.ndim != 3 or x.shape[-1] != self.n_in or not x.shape[1]:
+            raise ShapeError(
+                f"simulate: got x of shape {x.shape}, expected (n, t, {self.n_in}) with t of 1 or "
+                "more"
+            )
+
+    def to_parts(self) -> tuple[bytes, dict[str, Array]]:
+        """A description as JSON, and the arrays: those of the graph and the amplitudes."""
+        about = {
+            "graph": self.graph.to_dict(),
+            "steps": self.steps,
+            "input_spikes": self.input_spikes,
+            "carry": self.carry,
+            "hop": self.hop,
+        }
+        text = json.dumps(about, separators=(",", ":"), sort_keys=True)
+        arrays = {f"{_PARAM}{name}": array for name, array in self.graph.params.items()}
+        arrays.update({f"{_AMPLITUDE}{name}": array for name, array in self.amplitudes.items()})
+        return text.encode(), arrays
+
+    @classmethod
+    def from_parts(cls, text: bytes, arrays: Mapping[str, Array]) -> SpikingNetwork:
+        """The network that :meth:`to_parts` described.
+
+        Raises
+        ------
+        GraphError
+            If the description is damaged.
+        """
+        try:
+            about = json.loads(text)
+            return cls(
+                Graph.from_dict(about["graph"], _under(_PARAM, arrays)),
+                _under(_AMPLITUDE, arrays),
+                int(about["steps"]),
+                bool(about["input_spikes"]),
+                bool(about["carry"]),
+                float(about["hop"]),
+            )
+        except (GraphError, ConfigError):
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise GraphError(f"damaged description of a spiking network: {error!r}") from error
+
+
+_PARAM = "param/"
+_AMPLITUDE = "amplitude/"
+
+
+def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {k[len(prefix) :]: array for k, array in arrays.items() if k.startswith(prefix)}
+
+
+def prepare(
+    graph: Graph,
+    calibration: NDArray[np.float32],
+    *,
+    steps: int = STEPS,
+    scale: float = 1.0,
+    input_spikes: bool = False,
+    carry: bool = True,
+    hop: float = HOP,
+) -> SpikingNetwork:
+    """The spiking form of a trained network.
+
+    Parameters
+    ----------
+    graph : Graph
+        As a cell is traced.
+    calibration : (n, t, n_in) float32 array
+        Sequences along which amplitudes are measured.
+    steps, input_spikes, carry, hop
+        See :class:`SpikingNetwork`.
+    scale : float
+        Amplitudes are peaks over ``scale``: above 1 units fire more, with smaller steps of their
+        values, and the largest values are clipped; below 1 they fire less.
+
+    Raises
+    ------
+    ConfigError
+        If an option cannot work, or the sequences calibrate nothing.
+    """
+    if not 0.0 < scale < np.inf:
+        raise ConfigError(f"scale is {scale}; expected a number greater than 0")
+    prepared = residual(fold(graph))
+    amplitudes = measured(prepared, calibration, scale, input_spikes)
+    return SpikingNetwork(prepared, amplitudes, steps, input_spikes, carry, hop)
+
+
+def measured(
+    graph: Graph, calibration: NDArray[np.float32], scale: float = 1.0, input_spikes: bool = False
+) -> dict[str, Array]:
+    """Amplitude of every unit along sequences: its largest magnitude over ``scale``.
+
+    Parameters
+    ----------
+    graph : Graph
+        As :class:`SpikingNetwork` takes it.
+    calibration : (n, t, n_in) float32 array
+    scale : float
+    input_spikes : bool
+
+    Returns
+    -------
+    dict of array
+        By population, in the shape of its value.
+    """
+    observed = observe(graph, calibration)
+    found = {}
+    for population in plan(graph, input_spikes).populations:
+        peaks = observed[population.name].peaks
+        least = SMALLEST * max(float(peaks.max()), 1e-12)
+        found[population.name] = np.maximum(peaks, least) / scale
+    return found
