@@ -68,7 +68,7 @@ class SimulateCommand(TargetCommand):
 @click.option(
     "--against", metavar="MODEL", help="Trained model beside which a converted FILE runs."
 )
-@click.option("--probe", "probes", multiple=True, help="Term to draw; all of them without it.")
+@click.option("--probe", "probes", multiple=True, help="Term to draw; states without it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--plot",
@@ -136,7 +136,10 @@ def command(
         from edgemem.evaluate.simulation_picture import draw_curve
 
         unit = "spikes" if subject.target == SPIKING else "messages"
-        draw_curve(points, unit, f"{subject.name}, {heard.about}", curve)
+        about = f"{subject.name}, {heard.about}" + (
+            f", by {sweep.partition('=')[0]}" if sweep else ""
+        )
+        draw_curve(points, unit, about, curve)
 
 
 def _machine(runner: Simulated, backend: str) -> Simulated:
@@ -154,11 +157,11 @@ def _draw_first(
     from edgemem.evaluate.simulation_picture import draw_clip
 
     x = heard.features[:1]
-    names = probes or machine.probes
-    execution = machine.simulate(x, names)
-    terms = subject.terms(x[0], names)
+    shown = probes or [name for name in machine.probes if name in subject.states]
+    execution = machine.simulate(x, tuple(dict.fromkeys((*machine.probes, *shown))))
+    terms = subject.terms(x[0], shown)
     period = subject.frontend.frame_period
-    draw_clip(execution, terms, subject.labels, period, subject.name, out)
+    draw_clip(execution, shown, terms, subject.labels, period, subject.name, out)
 
 
 def _lines(point: Point, heard: Clips) -> Iterator[str]:

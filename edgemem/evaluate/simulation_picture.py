@@ -25,6 +25,7 @@ _UNITS = 150
 
 def draw_clip(
     execution: Execution,
+    traces: Sequence[str],
     trained: Mapping[str, Array],
     labels: Sequence[str],
     seconds_per_frame: float,
@@ -37,6 +38,8 @@ def draw_clip(
     ----------
     execution : Execution
         Of one clip, with its probes and spikes.
+    traces : sequence of str
+        The probes whose values are drawn; spikes are drawn of all.
     trained : mapping of (t, ...) array
         The same terms in the trained network, by name, and its logits under ``""``.
     labels : sequence of str
@@ -53,17 +56,20 @@ def draw_clip(
     OutputError
         If the file cannot be written.
     """
-    figure = drawing.figure(11.0, 4.0 + 1.7 * len(execution.probes))
     rasters = {name: spikes[0] for name, spikes in execution.spikes.items()}
-    rows = bool(rasters) + len(execution.probes) + 1
-    heights = [3.0] * bool(rasters) + [1.3] * len(execution.probes) + [2.0]
-    axes = list(np.atleast_1d(figure.subplots(rows, 1, sharex=True, height_ratios=heights)))
+    raster = 1.5 + 0.5 * len(rasters) if rasters else 0.0
+    heights = [raster] * bool(rasters) + [1.3] * len(traces) + [2.0]
+    figure = drawing.figure(11.0, 1.2 * sum(heights))
+    axes = list(np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)))
     axes[0].set_title(title, loc="left", fontsize="medium")
     if rasters:
         _draw_raster(axes.pop(0), rasters, seconds_per_frame)
-    for name, values in execution.probes.items():
-        _draw_traces(axes.pop(0), name, values[0], trained.get(name), seconds_per_frame)
-    _draw_posteriors(axes[0], execution.outputs[0], trained[""], labels, seconds_per_frame)
+    for name in traces:
+        values = execution.probes[name][0]
+        _draw_traces(axes.pop(0), name, values, trained.get(name), seconds_per_frame)
+    logits = execution.outputs[0]
+    _draw_posteriors(axes[0], logits, trained.get("", logits), labels, seconds_per_frame)
+    axes[0].set_xlim(0.0, seconds_per_frame * len(logits))
     drawing.save(figure, out)
 
 
@@ -94,8 +100,9 @@ def draw_curve(points: Sequence[Point], unit: str, title: str, out: Path) -> Non
     heights = [100.0 * p.accuracy if p.accuracy is not None else p.distance for p in points]
     axes.plot(sent, heights, marker="o", color="C0", label="on spikes" if unit == "spikes" else "")
     for x, y, point in zip(sent, heights, points):
+        setting = point.name.rpartition("=")[2]
         axes.annotate(
-            point.name, (x, y), textcoords="offset points", xytext=(4, -11), fontsize="small"
+            setting, (x, y), textcoords="offset points", xytext=(5, -11), fontsize="small"
         )
     if labelled and points[0].accuracy_trained is not None:
         trained = 100.0 * points[0].accuracy_trained
@@ -122,10 +129,7 @@ def _draw_raster(axes: Any, rasters: Mapping[str, Array], period: float) -> None
         flat = spikes.reshape(frames * steps, units)[:, chosen]
         for sign, colour in ((1, "0.1"), (-1, "C3")):
             at, unit = np.nonzero(np.sign(flat) == sign)
-            # rasterised: some ten thousand dots
-            axes.scatter(
-                at * (period / steps), base + unit, s=0.4, c=colour, marker="|", linewidths=0.5
-            )
+            axes.scatter(at * (period / steps), base + unit, s=1.2, c=colour, linewidths=0)
         ticks.append((base + len(chosen) / 2, name))
         base += len(chosen) + 4
         axes.axhline(base - 2, color="0.85", linewidth=0.6)

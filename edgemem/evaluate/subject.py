@@ -70,6 +70,11 @@ class Subject:
             seen.append({n: v.reals for n, v in runner.tensors().items() if n in names})
         return {"": np.array(logits), **{n: np.stack([s[n] for s in seen]) for n in seen[0]}}
 
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Terms of the trained network that become its states."""
+        return () if self.model is None else tuple(self.model.graph().next_states.values())
+
     def runner(self, options: Mapping[str, Any]) -> Simulated:
         """The simulated form.
 

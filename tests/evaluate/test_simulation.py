@@ -71,7 +71,8 @@ def test_no_clip_is_refused() -> None:
 
 def test_pictures(tmp_path: Path) -> None:
     execution = Echo().simulate(X[:1])
-    draw_clip(execution, {"": X[0], "m": X[0]}, ("a", "b"), 0.02, "clip", tmp_path / "clip.png")
+    terms = {"": X[0], "m": X[0]}
+    draw_clip(execution, ["m"], terms, ("a", "b"), 0.02, "clip", tmp_path / "clip.png")
     points = [
         measure(Echo(), Clips(X, np.array([0, 1, 1]), "three"), 1, X, f"k={k}") for k in (1, 2)
     ]
