@@ -136,10 +136,8 @@ def command(
         from edgemem.evaluate.simulation_picture import draw_curve
 
         unit = "spikes" if subject.target == SPIKING else "messages"
-        about = f"{subject.name}, {heard.about}" + (
-            f", by {sweep.partition('=')[0]}" if sweep else ""
-        )
-        draw_curve(points, unit, about, curve)
+        title = f"{subject.name}, {heard.about}, by {(sweep or '').partition('=')[0] or 'setting'}"
+        draw_curve(points, unit, title, curve)
 
 
 def _machine(runner: Simulated, backend: str) -> Simulated:

@@ -28,6 +28,7 @@ from edgemem.frontend import FrontEnd
 from edgemem.ir.runner import GraphRunner
 from edgemem.model import load
 from edgemem.quantize.stored import PROGRAM, read_program
+from edgemem.target import Runner
 
 COMPUTED = "every operation of a step"
 
@@ -148,21 +149,24 @@ def _of_file(path: Path, data: Path | None, limit: int | None) -> _Frame:
     if "frontend" not in opened.manifest:
         raise ArtefactError(f"{path} does not say its frontend; convert the model again")
     frontend = FrontEnd.from_dict(opened.manifest["frontend"])
-    if target.get(opened.target).integer and PROGRAM in opened.parts:
-        counts = program_counts(read_program(opened)).per_frame()
-        return _Frame(opened.target, "integers", frontend, counts, COMPUTED)
     runner = target.load(opened)
     if isinstance(runner, Simulated):
         means, about = _simulated(path, runner, data, limit)
         return _Frame(opened.target, _sends(opened), frontend, means, about)
-    if isinstance(runner, Counted):
-        form: Form = "float" if opened.manifest.get("quantize") == "none" else "integers"
-        counts = runner.step_counts.per_frame()
-        return _Frame(opened.target, form, frontend, counts, COMPUTED)
+    form, counts = _dense(opened, runner)
+    return _Frame(opened.target, form, frontend, counts.per_frame(), COMPUTED)
+
+
+def _dense(opened: Artefact, runner: Runner) -> tuple[Form, Counts]:
+    """Form of a network that computes everything at every frame, and the counts of a frame."""
+    if PROGRAM in opened.parts:
+        return "integers", program_counts(read_program(opened))
     if isinstance(runner, GraphRunner):
-        counts = graph_counts(runner.graph).per_frame()
-        return _Frame(opened.target, "float", frontend, counts, COMPUTED)
-    raise ArtefactError(f"{path}: target {opened.target!r} counts nothing of what it does")
+        return "float", graph_counts(runner.graph)
+    if isinstance(runner, Counted):
+        floats = opened.manifest.get("quantize") == "none"
+        return "float" if floats else "integers", runner.step_counts
+    raise ArtefactError(f"{opened.origin}: target {opened.target!r} counts nothing of what it does")
 
 
 def _simulated(

@@ -146,7 +146,8 @@ def _draw_traces(axes: Any, name: str, values: Array, trained: Array | None, per
         axes.step(times, values[:, element], where="post", color=f"C{i}", linewidth=1.1)
         if trained is not None:
             wanted = trained.reshape(len(values), -1)[:, element]
-            axes.plot(times, wanted, color="0.3", linewidth=0.7, linestyle="--")
+            style = {"color": "0.2", "linewidth": 0.7, "linestyle": "--"}
+            axes.step(times, wanted, where="post", **style)
     axes.set_ylabel(name, fontsize="x-small")
 
 
