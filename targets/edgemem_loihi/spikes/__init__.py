@@ -1,0 +1,1 @@
+"""Loihi 1: networks on binary spikes."""
