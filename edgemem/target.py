@@ -8,7 +8,7 @@ one before it is asked for.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -19,6 +19,7 @@ from edgemem.errors import ArtefactError, UnknownTargetError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+    from pathlib import Path
 
     from edgemem.artefact import Artefact
     from edgemem.ir import Graph
@@ -101,6 +102,30 @@ class IntegerRunner(Protocol):
     def step_integers(self, x: NDArray[Any]) -> NDArray[Any]:
         """One time step from the integers of the input, (n_in,), to those of the output."""
         ...
+
+
+class Places(Protocol):
+    """Where on a chip a network lies."""
+
+    def lines(self) -> Iterator[str]:
+        """What every core holds of what it has, as text."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON values."""
+        ...
+
+    def draw(self, out: Path, title: str = "") -> None:
+        """Write a picture of the chip."""
+        ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A runner whose network lies on the cores of a chip."""
+
+    @property
+    def placement(self) -> Places: ...
 
 
 class Source(Protocol):

@@ -56,6 +56,13 @@ class TargetCommand(click.Command):
         return [*super().get_params(ctx), *ctx.meta.get(_KEY, [])]
 
 
+class FileCommand(TargetCommand):
+    """A command on a converted file, whose target stands in it, or on a model with ``--target``."""
+
+    def named_target(self, args: Sequence[str]) -> str | None:
+        return named_target(args)
+
+
 def named_target(args: Sequence[str]) -> str | None:
     """What ``--target`` says, if it is among the arguments."""
     for place, arg in enumerate(args):

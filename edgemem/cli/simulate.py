@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgemem.cli._options import TargetCommand, named_target
+from edgemem.cli._options import FileCommand
 
 if TYPE_CHECKING:
-    from edgemem.energy import Simulated
+    from edgemem.energy import Modelled, Simulated
     from edgemem.evaluate.simulation import Clips, Point
     from edgemem.evaluate.subject import Subject
 
 SPIKING = "spiking"
 
 
-class SimulateCommand(TargetCommand):
+class SimulateCommand(FileCommand):
     """``--spiking`` stands for ``--target spiking``; without either the file says its target."""
 
     def named_target(self, args: Sequence[str]) -> str | None:
-        return named_target(args) or (SPIKING if "--spiking" in args else None)
+        return super().named_target(args) or (SPIKING if "--spiking" in args else None)
 
 
 @click.command(
     cls=SimulateCommand,
-    epilog="Example: edgemem simulate kws12-lmu.model --spiking --steps-per-frame 64",
+    epilog="Example: edgemem simulate kws12-lmu --spiking --steps-per-frame 64",
 )
 @click.argument("file")
 @click.argument("clip", required=False, type=click.Path(path_type=Path))
@@ -109,6 +109,8 @@ def command(
     inference, rates and silent units of every population, and modelled energy.
     """
     from edgemem.cli._progress import progress
+    from edgemem.energy import built_in, joules
+    from edgemem.evaluate.energy import sends
     from edgemem.evaluate.settings import settings
     from edgemem.evaluate.simulation import measure, portions
     from edgemem.evaluate.subject import clips_of, open_subject
@@ -121,15 +123,23 @@ def command(
     heard = clips_of(subject, clip, data, split, clips)
     trained = subject.trained(heard.features)
     points: list[Point] = []
+    energies: list[list[Modelled]] = []
     for run in runs:
         machine = _machine(subject.runner(run.options), backend)
         shown = progress(portions(heard))
         points.append(measure(machine, heard, subject.window, trained, run.name, shown))
+        form = sends(run.options if subject.converted is None else subject.converted.manifest)
+        counts = points[-1].per_clip()
+        energies.append([joules(counts, device) for device in built_in().meant_for(form)])
         if not as_json:
-            click.echo("\n".join(_lines(points[-1], heard)))
+            click.echo("\n".join([*_lines(points[-1], heard), *_energy(energies[-1])]))
     if as_json:
         about = {"file": file, "target": subject.target, "clips": heard.about, "backend": backend}
-        click.echo(json.dumps({**about, "runs": [point.to_dict() for point in points]}))
+        told = [
+            {**point.to_dict(), "energy": [energy.to_dict() for energy in modelled]}
+            for point, modelled in zip(points, energies)
+        ]
+        click.echo(json.dumps({**about, "runs": told}))
     if plot:
         _draw_first(subject, machine, heard, probes, plot)
     if curve:
@@ -160,6 +170,13 @@ def _draw_first(
     terms = subject.terms(x[0], shown)
     period = subject.frontend.frame_period
     draw_clip(execution, shown, terms, subject.labels, period, subject.name, out)
+
+
+def _energy(energies: list[Modelled]) -> Iterator[str]:
+    """The sums alone; JSON and edgemem energy have the parts and their sources."""
+    for energy in energies:
+        total = "no figure is published" if energy.total is None else f"modelled {energy.total}"
+        yield f"energy on {energy.device}: {total} [{energy.table}]"
 
 
 def _lines(point: Point, heard: Clips) -> Iterator[str]:

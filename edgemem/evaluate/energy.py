@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,17 @@ def cost(
         )
     counts = {name: frames * count for name, count in frame.counts.items() if count}
     names = devices or table.meant_for(frame.form)
-    energies = tuple(joules(counts, name, table) for name in names)
+    energies = tuple(_on(name, frame.form, counts, table) for name in names)
     return Cost(path.name, frame.target, frame.form, frames, counts, frame.about, energies)
+
+
+def _on(name: str, form: Form, counts: Mapping[str, float], table: Table) -> Modelled:
+    """Energy on a device; a note where the device is no machine for the form."""
+    energy = joules(counts, name, table)
+    if form in table.device(name).forms:
+        return energy
+    note = f"The figures of this device are not meant for this form ({form})."
+    return replace(energy, notes=(*energy.notes, note))
 
 
 def _of_model(path: Path) -> _Frame:
@@ -152,7 +161,7 @@ def _of_file(path: Path, data: Path | None, limit: int | None) -> _Frame:
     runner = target.load(opened)
     if isinstance(runner, Simulated):
         means, about = _simulated(path, runner, data, limit)
-        return _Frame(opened.target, _sends(opened), frontend, means, about)
+        return _Frame(opened.target, sends(opened.manifest), frontend, means, about)
     form, counts = _dense(opened, runner)
     return _Frame(opened.target, form, frontend, counts.per_frame(), COMPUTED)
 
@@ -178,6 +187,12 @@ def _simulated(
     return reduce(Counts.__add__, runs).per_frame(), f"a run of {heard.about}"
 
 
-def _sends(opened: Artefact) -> Form:
-    """Whether a chip's messages are graded, as its profile says, or spikes."""
-    return "graded" if opened.manifest.get("profile") == "loihi2" else "spikes"
+def sends(facts: Mapping[str, Any]) -> Form:
+    """Whether the messages of a form are graded or spikes, as its ``profile`` says.
+
+    Parameters
+    ----------
+    facts : mapping
+        A file's manifest, or the options of a conversion.
+    """
+    return "graded" if facts.get("profile") == "loihi2" else "spikes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,12 @@ class Placement:
         from .text import lines
 
         return lines(self)
+
+    def draw(self, out: Path, title: str = "") -> None:
+        """Write a picture of the chip: :func:`~edgemem_loihi.placement.picture.chip_map`."""
+        from .picture import chip_map
+
+        chip_map(self, out, title)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON values; equal neighbours in ``routes`` are written once."""
