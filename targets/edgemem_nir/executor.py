@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from edgemem.errors import ConfigError, GraphError, ShapeError
 from edgemem.ops import Array
 
-from .network import STATEFUL, Network
+from .network import SPIKING, STATEFUL, Network
 from .nodes import meaning
 from .order import evaluation_order
+
+_AT_REST = STATEFUL | SPIKING | {"Input"}
+"""Kinds that give zeros before the start."""
 
 
 class Executor:
@@ -40,7 +43,8 @@ class Executor:
     ConfigError
         If there is no ``dt``, or it cannot work.
     GraphError
-        If the network has no input, no output, or a cycle without a state.
+        If the network has no input, no output, or a cycle on which nothing spikes or has a
+        state.
     """
 
     def __init__(self, network: Network, dt: float | None = None) -> None:
@@ -99,7 +103,7 @@ class Executor:
         ahead = list(self._order)
         while ahead:
             name = ahead[-1]
-            rests = self.network.nodes[name].kind in STATEFUL | {"Input"}
+            rests = self.network.nodes[name].kind in _AT_REST
             missing = [s for s in self._sources[name] if s not in values and not rests]
             if missing:
                 ahead.extend(missing)

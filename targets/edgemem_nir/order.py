@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgemem.errors import GraphError
 
-from .network import STATEFUL, Network
+from .network import SPIKING, STATEFUL, Network
 
 Sources = Mapping[str, tuple[str, ...]]
 
@@ -22,7 +22,7 @@ def evaluation_order(network: Network) -> tuple[str, ...]:
     Raises
     ------
     GraphError
-        If a cycle has no node with a state.
+        If nothing on a cycle spikes or has a state.
     """
     sources = network.sources()
     before = {name: _upstream(name, sources) for name in network.nodes}
@@ -70,7 +70,8 @@ def _check_cycles(network: Network, before: Mapping[str, frozenset[str]]) -> Non
         if name not in upstream:
             continue
         cycle = {other for other in upstream if name in before[other]}
-        if not any(network.nodes[other].kind in STATEFUL for other in cycle):
+        if not any(network.nodes[other].kind in STATEFUL | SPIKING for other in cycle):
             raise GraphError(
-                f"nodes {', '.join(sorted(cycle))} form a cycle in which nothing has a state"
+                f"nodes {', '.join(sorted(cycle))} form a cycle in which nothing spikes or has a "
+                "state"
             )
