@@ -16,7 +16,9 @@ import norse.torch
 import numpy as np
 import numpy.typing as npt
 import pytest
+import snntorch
 import torch
+from snntorch.export_nir import export_to_nir
 from snntorch.import_nir import import_from_nir
 
 import edgemem_nir
@@ -127,6 +129,50 @@ def test_snntorch_sends_a_recurrent_layer_s_input_through_its_recurrent_weights(
         v = v * (1 - s)
         expected.append(s)
     check_spikes(found, np.stack(expected, axis=1))
+
+
+SHARED = {
+    "threshold": torch.full((N_UNITS,), 0.4),
+    "reset_mechanism": "zero",
+    "reset_delay": False,
+    "init_hidden": True,
+}
+SNNTORCH: dict[str, Callable[[], torch.nn.Module]] = {
+    "Leaky": lambda: snntorch.Leaky(beta=torch.full((N_UNITS,), 0.9), **SHARED),
+    "Synaptic": lambda: snntorch.Synaptic(
+        alpha=torch.full((N_UNITS,), 0.8), beta=torch.full((N_UNITS,), 0.9), **SHARED
+    ),
+    "RLeaky": lambda: snntorch.RLeaky(beta=0.9, linear_features=N_UNITS, **SHARED),
+}
+
+
+@pytest.mark.parametrize("name", SNNTORCH)
+def test_reads_what_snntorch_writes(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Linear(N_IN, N_UNITS), SNNTORCH[name]())
+    path, x = tmp_path / "net.nir", spikes()
+    nir.write(path, export_to_nir(layers, torch.zeros(N_IN)))
+    executor = Executor(edgemem_nir.read(path), SNNTORCH_DT)
+    found = executor.run({executor.inputs[0]: x})[executor.outputs[0]]
+    check_spikes(theirs(lambda frame, _: (layers(frame), None), x), found)
+
+
+def test_reads_what_norse_writes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    neurons = norse.torch.LIFBoxParameters(
+        tau_mem_inv=torch.full((N_UNITS,), 100.0),
+        v_th=torch.full((N_UNITS,), 0.2),
+        v_leak=torch.zeros(N_UNITS),
+    )
+    layers = norse.torch.SequentialState(
+        torch.nn.Linear(N_IN, N_UNITS), norse.torch.LIFBoxCell(neurons), torch.nn.Linear(N_UNITS, 4)
+    )
+    path, x = tmp_path / "net.nir", spikes()
+    # Norse 1.1.0 writes dt * tau, so that only dt = 1 gives what its reader takes
+    nir.write(path, norse.torch.to_nir(layers, torch.zeros(1, N_IN), dt=1.0))
+    executor = Executor(edgemem_nir.read(path), 1e-3)
+    found = executor.run({executor.inputs[0]: x})[executor.outputs[0]]
+    np.testing.assert_allclose(theirs(layers, x), found, atol=1e-6)
 
 
 class Integrator(torch.nn.Module):
