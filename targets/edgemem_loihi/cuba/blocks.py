@@ -36,6 +36,7 @@ def from_blocks(model: Any) -> Network:
     blocks = {f"block{i}": block for i, block in enumerate(model.blocks)}
     homes = {id(s): name for name, block in blocks.items() for s in block.synapses}
     sizes = {name: block.n_neurons for name, block in blocks.items()}
+    populations = {name: _compartments(name, block) for name, block in blocks.items()}
     synapses = [
         _synapses(name, source.n_neurons, axon, homes[id(axon.target)], sizes)
         for name, source in {**inputs, **blocks}.items()
@@ -43,7 +44,7 @@ def from_blocks(model: Any) -> Network:
     ]
     return Network(
         inputs={name: source.n_neurons for name, source in inputs.items()},
-        populations={name: _compartments(name, block) for name, block in blocks.items()},
+        populations=populations,
         synapses=tuple(synapses),
     )
 

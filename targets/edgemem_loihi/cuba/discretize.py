@@ -11,7 +11,7 @@ with ``v' = v + u' + b`` for an integrator.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def discretize(lif: LIFNetwork) -> Discretized:
     scales: dict[str, _Scales] = {}
     for name, population in lif.populations.items():
         into = [p for p in lif.projections if p.target == name]
-        populations[name], scales[name] = _population(name, population, into, lif.dt)
+        populations[name], scales[name] = _population(name, _exact(population), into, lif.dt)
     return Discretized(
         Network(
             inputs=dict(lif.inputs),
@@ -143,6 +143,13 @@ def _population(
     )
 
 
+def _exact(p: Population) -> Population:
+    """Thresholds and biases in float64: scaled in 32 bits, some would round otherwise."""
+    return replace(
+        p, threshold=np.asarray(p.threshold, np.float64), bias=np.asarray(p.bias, np.float64)
+    )
+
+
 def _decay(what: str, tau: float, dt: float) -> float:
     """``1 - exp(-dt / tau)``."""
     if tau == 0:
@@ -204,7 +211,7 @@ def _projection(p: Projection, scales: _Scales) -> Synapses:
     The mantissas have 7 bits and a sign, one place up; bits that a negative exponent shifts out
     are rounded here, since the chip would round them down.
     """
-    weights = p.weights * scales.weight
+    weights = np.asarray(p.weights, np.float64) * scales.weight
     largest = float(np.abs(weights).max(initial=0.0))
     smaller = max(0, int(np.floor(np.log2(_LARGEST / largest)))) if largest > 0 else 0
     exponent = min(scales.exponent, max(scales.exponent - smaller, _LOWEST_EXPONENT))
