@@ -111,7 +111,7 @@ def _lines(costs: Sequence[Cost], seconds: float, title: str) -> Iterator[str]:
         yield f"{cost.name}: counts of {cost.about}"
     yield ""
     yield f"modelled, not measured; table: {title}"
-    yield from _table(["form", "device", "typical", "low", "high"], _energies(costs))
+    yield from _table(["file", "device", "typical", "low", "high"], _energies(costs))
     yield from _notes(costs)
 
 
