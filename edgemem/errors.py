@@ -5,7 +5,7 @@ A message says what is wrong, what was got, and what is known or how to mend it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class EdgememError(Exception):
@@ -20,6 +20,19 @@ class UnknownNameError(EdgememError, KeyError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"no {what} named {name!r}; known: {', '.join(sorted(known)) or 'none'}")
+
+
+def check_known(what: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse names that are not ``known``.
+
+    Raises
+    ------
+    UnknownNameError
+        It names the first one and lists the known ones.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UnknownNameError(what, unknown[0], known)
 
 
 class UnknownTargetError(UnknownNameError):

@@ -110,6 +110,7 @@ def command(
     """
     from edgemem.cli._progress import progress
     from edgemem.energy import built_in, joules
+    from edgemem.errors import check_known
     from edgemem.evaluate.energy import sends
     from edgemem.evaluate.settings import settings
     from edgemem.evaluate.simulation import measure, portions
@@ -126,6 +127,7 @@ def command(
     energies: list[list[Modelled]] = []
     for run in runs:
         machine = _machine(subject.runner(run.options), backend)
+        check_known("probe", probes, machine.probes)
         shown = progress(portions(heard))
         points.append(measure(machine, heard, subject.window, trained, run.name, shown))
         form = sends(run.options if subject.converted is None else subject.converted.manifest)
@@ -175,8 +177,11 @@ def _draw_first(
 def _energy(energies: list[Modelled]) -> Iterator[str]:
     """The sums alone; JSON and edgemem energy have the parts and their sources."""
     for energy in energies:
-        total = "no figure is published" if energy.total is None else f"modelled {energy.total}"
-        yield f"energy on {energy.device}: {total} [{energy.table}]"
+        told = "no figure is published" if energy.priced is None else f"modelled {energy.priced}"
+        if energy.priced is not None and energy.total is None:
+            left = [f"{n:,.0f} {name.replace('_', ' ')}" for name, n in energy.unpriced.items()]
+            told += f", without {' and '.join(left)}"
+        yield f"energy on {energy.device}: {told} [{energy.table}]"
 
 
 def _lines(point: Point, heard: Clips) -> Iterator[str]:

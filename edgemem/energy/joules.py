@@ -75,11 +75,16 @@ class Modelled:
     notes: tuple[str, ...]
 
     @property
-    def total(self) -> Range | None:
-        """The sum; None where work was done that the device has no figure for."""
-        if not self.parts or set(WORK) & set(self.unpriced):
+    def priced(self) -> Range | None:
+        """The sum over what the device has figures for; None where it has none."""
+        if not self.parts:
             return None
         return sum((part.energy for part in self.parts), Range(0.0, 0.0, 0.0))
+
+    @property
+    def total(self) -> Range | None:
+        """The sum; None where work was done that the device has no figure for."""
+        return None if set(WORK) & set(self.unpriced) else self.priced
 
     def lines(self) -> Iterator[str]:
         """Sum, parts, what is left out, and the table, as text."""
