@@ -26,7 +26,7 @@ class Drive:
         What a spike adds to the current, by its source.
     offset : (size,) array
     tau_syn : float
-        Time constant of an LI node on the way, in seconds; 0 without one.
+        Time constant of an LI node on the way, as the file has it; 0 without one.
     """
 
     size: int

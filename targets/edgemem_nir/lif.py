@@ -1,15 +1,14 @@
 """Populations of spiking neurons as NIR nodes, and NIR nodes as populations.
 
-One step of :class:`edgemem.spiking.lif.LIFNetwork` as it is taken here, and as forward Euler at
-``dt`` computes the nodes that stand for it:
+One step of a :class:`edgemem.spiking.lif.LIFNetwork`, with :math:`d = 1 - \\exp(-dt / \\tau)`, is
 
 .. math::
 
-    u \\leftarrow (1 - dt / \\tau_s) u + W s, \\qquad
-    v \\leftarrow v + (dt / \\tau_m) (-v + u + b)
+    u \\leftarrow (1 - d_s) u + W s, \\qquad v \\leftarrow v + d_m (-v + u + b)
 
-where a spike lasts one step; ``tau_syn = 0`` leaves ``u = W s``, ``tau_mem = 0`` leaves
-``v = u + b``, and ``tau_mem = inf`` integrates, ``v + u + b``.
+and for an integrator :math:`v \\leftarrow v + u + b`. The nodes get the time constants
+:math:`dt / d`, of which one step of forward Euler is the very same; they are longer than those of
+the population by half a step or so.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ def network_of(lif: LIFNetwork) -> Network:
     """``lif`` as NIR nodes, its numbers in float64.
 
     A population becomes one node under its own name: CubaLIF; LIF without a synapse; IF without a
-    leak; Threshold with neither. A synapse before an IF or a Threshold is an LI node of its own,
-    and a bias before an IF an Affine node. Populations that lead nowhere but to themselves get an
-    Output node; if there is none, all do.
+    leak, with an LI node as its synapse and an Affine node for its bias before it. Populations
+    that lead nowhere but to themselves get an Output node; if there is none, all do.
 
     Raises
     ------
@@ -99,23 +97,44 @@ def _chain(name: str, population: Population, dt: float) -> dict[str, Node]:
         )
     one, bias = np.ones(p.size), np.asarray(p.bias, np.float64)
     threshold = np.asarray(p.threshold, np.float64)
-    if p.tau_syn > 0 and 0 < p.tau_mem < np.inf:
+    tau_syn, tau_mem = euler_constant(p.tau_syn, dt), euler_constant(p.tau_mem, dt)
+    if tau_mem < np.inf and p.tau_syn > 0:
         # R = tau_mem / dt: the one that snnTorch reads
-        current = {"tau_syn": p.tau_syn * one, "w_in": p.tau_syn / p.tau_mem * one}
-        membrane = {"tau_mem": p.tau_mem * one, "r": p.tau_mem / dt * one, "v_leak": bias}
+        current = {"tau_syn": tau_syn * one, "w_in": tau_syn / tau_mem * one}
+        membrane = {"tau_mem": tau_mem * one, "r": tau_mem / dt * one, "v_leak": bias}
         return {name: Node("CubaLIF", {**current, **membrane, "v_threshold": threshold})}
+    if tau_mem < np.inf:
+        leaky = {"tau": tau_mem * one, "r": one, "v_leak": bias, "v_threshold": threshold}
+        return {name: Node("LIF", leaky)}
     before = {}
     if p.tau_syn > 0:
-        tau, r = p.tau_syn * one, p.tau_syn / dt * one
-        before[f"{name}_synapse"] = Node("LI", {"tau": tau, "r": r, "v_leak": 0 * one})
-    if p.tau_mem == 0:
-        return {**before, name: Node("Threshold", {"threshold": threshold - bias})}
-    if p.tau_mem < np.inf:
-        leaky = {"tau": p.tau_mem * one, "r": one, "v_leak": bias, "v_threshold": threshold}
-        return {**before, name: Node("LIF", leaky)}
+        synapse = {"tau": tau_syn * one, "r": tau_syn / dt * one, "v_leak": 0 * one}
+        before[f"{name}_synapse"] = Node("LI", synapse)
     if bias.any():
         before[f"{name}_bias"] = Node("Affine", {"weight": np.eye(p.size), "bias": bias})
     return {**before, name: Node("IF", {"r": one / dt, "v_threshold": threshold})}
+
+
+def euler_constant(tau: float, dt: float) -> float:
+    """The time constant with which an Euler step decays as ``exp(-dt / tau)``."""
+    return tau if tau == np.inf else dt if tau == 0 else float(dt / -np.expm1(-dt / tau))
+
+
+def exact_constant(name: str, tau: float, dt: float) -> float:
+    """The inverse of :func:`euler_constant`.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If an Euler step of ``dt`` does not decay but overshoots.
+    """
+    decay = dt / tau
+    if decay > 1 + 1e-9:
+        raise UnsupportedOpError(
+            f"node {name!r}: a step of {dt:g} s overshoots its time constant of {tau:g} s, as no "
+            "population does; take a smaller dt"
+        )
+    return 0.0 if decay > 1 - 1e-9 else float(-dt / np.log1p(-decay))
 
 
 def _add(nodes: dict[str, Node], more: dict[str, Node]) -> None:
@@ -146,7 +165,7 @@ def _population(name: str, node: Node, drive: Drive, dt: float) -> tuple[Populat
     if np.any(values.get("v_reset", 0.0)):
         raise UnsupportedOpError(f"node {name!r} starts again at another voltage than 0")
     gain, leak = np.ones(size), np.zeros(size)
-    tau_syn, tau_mem = drive.tau_syn, 0.0
+    tau_syn, tau_mem = drive.tau_syn, dt
     if node.kind == "IF":
         gain, tau_mem = dt * values["r"] * gain, np.inf
     elif node.kind != "Threshold":
@@ -160,4 +179,11 @@ def _population(name: str, node: Node, drive: Drive, dt: float) -> tuple[Populat
         tau_syn = one_of(name, "tau_syn", values)
         gain = gain * values.get("w_in", 1.0) * dt / tau_syn
     threshold = values["threshold" if node.kind == "Threshold" else "v_threshold"] + 0 * leak
-    return Population(size, tau_syn, tau_mem, threshold, leak + gain * drive.offset), gain
+    population = Population(
+        size,
+        exact_constant(name, tau_syn, dt) if tau_syn else 0.0,
+        tau_mem if tau_mem == np.inf else exact_constant(name, tau_mem, dt),
+        threshold,
+        leak + gain * drive.offset,
+    )
+    return population, gain

@@ -124,7 +124,7 @@ def test_snntorch_sends_a_recurrent_layer_s_input_through_its_recurrent_weights(
     v, s, expected = np.zeros((5, N_UNITS)), np.zeros((5, N_UNITS)), []
     for t in range(N_STEPS):
         current = (x[:, t] @ forward.T + s) @ recurrent.T
-        v = v + SNNTORCH_DT / 1e-3 * (current - v)
+        v = v - np.expm1(-SNNTORCH_DT / 1e-3) * (current - v)
         s = (v > 0.2).astype(float)
         v = v * (1 - s)
         expected.append(s)

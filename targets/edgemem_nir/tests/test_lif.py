@@ -22,7 +22,7 @@ from edgemem_nir.writing import to_bytes
 DT = 0.001
 INF = np.inf
 DYNAMICS = [(s, m) for s in (0.0, 0.004) for m in (0.0, 0.02, INF)]
-"""(tau_syn, tau_mem) of every form: Threshold, LIF, IF, and each with a synapse."""
+"""(tau_syn, tau_mem) of every form: without memory, leaky, integrating, and each with a synapse."""
 
 
 def population(seed: int, tau_syn: float, tau_mem: float, size: int = 5) -> Population:
@@ -52,7 +52,7 @@ def simulated(net: LIFNetwork, x: Array) -> dict[str, Array]:
     for frame in x:
         before = {"x": frame, **{name: given[name] for name in given}}
         for name, p in net.populations.items():
-            u[name] = u[name] * (1 - net.dt / p.tau_syn) if p.tau_syn else np.zeros(p.size)
+            u[name] = u[name] * np.exp(-net.dt / p.tau_syn) if p.tau_syn else np.zeros(p.size)
             for projection in net.projections:
                 if projection.target == name:
                     u[name] = u[name] + projection.weights @ before[projection.source]
@@ -62,7 +62,7 @@ def simulated(net: LIFNetwork, x: Array) -> dict[str, Array]:
             elif p.tau_mem == INF:
                 v[name] = v[name] + drive
             else:
-                v[name] = v[name] + net.dt / p.tau_mem * (drive - v[name])
+                v[name] = v[name] - np.expm1(-net.dt / p.tau_mem) * (drive - v[name])
             fired = v[name] > p.threshold
             given[name] = fired.astype(float)
             v[name] = np.where(fired, 0.0, v[name])
@@ -116,11 +116,10 @@ def test_there_and_back(dynamics: list[tuple[float, float]], seed: int) -> None:
     assert (back.dt, back.inputs) == (DT, {"x": 3})
     for name, p in groups.items():
         q = back.populations[name]
-        assert (q.size, q.tau_syn, q.tau_mem) == (p.size, p.tau_syn, p.tau_mem)
-        # a Threshold has no bias: it is taken off the threshold
-        np.testing.assert_allclose(q.threshold - q.bias, p.threshold - p.bias)
-        if p.tau_mem > 0:
-            np.testing.assert_allclose(q.bias, p.bias)
+        assert q.size == p.size
+        np.testing.assert_allclose([q.tau_syn, q.tau_mem], [p.tau_syn, p.tau_mem])
+        np.testing.assert_allclose(q.threshold, p.threshold)
+        np.testing.assert_allclose(q.bias, p.bias, atol=1e-12)
     assert len(back.projections) == len(net.projections)
     for sent, heard in zip(by_ends(net), by_ends(back)):
         assert (heard.source, heard.target) == (sent.source, sent.target)
@@ -177,9 +176,24 @@ def test_a_network_of_another_program() -> None:
     leaky = Node("LIF", {**LIF, "r": 2 * ONE, "v_leak": 0.1 * ONE})
     net = populations(foreign(affine, scale, leaky), dt=0.005)
     group = net.populations["n3"]
-    assert (net.dt, net.inputs, group.tau_syn, group.tau_mem) == (0.005, {"n0": 2}, 0.0, 0.02)
+    assert (net.dt, net.inputs, group.tau_syn) == (0.005, {"n0": 2}, 0.0)
+    # an Euler step keeps 3/4 of the voltage
+    assert np.exp(-0.005 / group.tau_mem) == pytest.approx(0.75)
     np.testing.assert_allclose(net.projections[0].weights, [[2.0, 4.0], [60.0, 80.0]])
     np.testing.assert_allclose(group.bias, [0.1 + 2.0, 0.1 + 40.0])
+
+
+def test_a_threshold_is_a_population_without_memory() -> None:
+    net = populations(foreign(Node("Threshold", {"threshold": TWO})), DT)
+    group = net.populations["n1"]
+    assert (group.tau_syn, group.tau_mem, group.threshold.tolist()) == (0.0, 0.0, [1.0, 2.0])
+
+
+def test_the_nodes_have_the_time_constants_of_euler_steps() -> None:
+    node = network_of(recurrent(0.004, 0.02)).nodes["h"]
+    assert node.kind == "CubaLIF"
+    np.testing.assert_allclose(1 - DT / node.values["tau_syn"], np.exp(-DT / 0.004))
+    np.testing.assert_allclose(1 - DT / node.values["tau_mem"], np.exp(-DT / 0.02))
 
 
 CANNOT: dict[str, tuple[tuple[Node, ...], str]] = {
@@ -187,6 +201,10 @@ CANNOT: dict[str, tuple[tuple[Node, ...], str]] = {
     "time constants": (
         (Node("LIF", {**LIF, "tau": 0.01 * TWO}),),
         r"values of 'tau' from 0\.01 to 0\.02; a population has one",
+    ),
+    "overshoot": (
+        (Node("LIF", {**LIF, "tau": 0.0006 * ONE}),),
+        r"a step of 0\.001 s overshoots its time constant of 0\.0006 s",
     ),
     "graded": ((Node("LI", SYNAPSE),), r"'n1' \(LI\) gives graded values"),
     "integrator": ((Node("I", {"r": ONE}), Node("LIF", LIF)), r"'n1' \(I\) lies between spikes"),
