@@ -35,7 +35,7 @@ class SpikingNetwork:
     A frame takes ``steps`` simulator steps, cut into as many windows as populations wait for each
     other (:attr:`depth`). A unit fires in its own window, when all that drives it is there, at a
     rate of ``value / amplitude`` spikes per step; ``n`` spikes in a window of ``w`` steps stand for
-    ``amplitude * n / w``. What a window could not send stays in the membrane for the next frame.
+    ``amplitude * n / w``.
 
     Parameters
     ----------
@@ -48,8 +48,6 @@ class SpikingNetwork:
         Simulator steps of a frame.
     input_spikes : bool
         Whether the input is sent as spikes as well; otherwise it is injected as a current.
-    carry : bool
-        Whether membranes keep from frame to frame what they did not send.
     hop : float
         Length of a frame, in seconds.
 
@@ -65,7 +63,6 @@ class SpikingNetwork:
     amplitudes: Mapping[str, Array]
     steps: int = STEPS
     input_spikes: bool = False
-    carry: bool = True
     hop: float = HOP
 
     def __post_init__(self) -> None:
@@ -157,7 +154,6 @@ class SpikingNetwork:
             "graph": self.graph.to_dict(),
             "steps": self.steps,
             "input_spikes": self.input_spikes,
-            "carry": self.carry,
             "hop": self.hop,
         }
         text = json.dumps(about, separators=(",", ":"), sort_keys=True)
@@ -181,7 +177,6 @@ class SpikingNetwork:
                 _under(_AMPLITUDE, arrays),
                 int(about["steps"]),
                 bool(about["input_spikes"]),
-                bool(about["carry"]),
                 float(about["hop"]),
             )
         except (GraphError, ConfigError):
@@ -205,7 +200,6 @@ def prepare(
     steps: int = STEPS,
     scale: float = 1.0,
     input_spikes: bool = False,
-    carry: bool = True,
     hop: float = HOP,
 ) -> SpikingNetwork:
     """The spiking form of a trained network.
@@ -216,7 +210,7 @@ def prepare(
         As a cell is traced.
     calibration : (n, t, n_in) float32 array
         Sequences along which amplitudes are measured.
-    steps, input_spikes, carry, hop
+    steps, input_spikes, hop
         See :class:`SpikingNetwork`.
     scale : float
         Amplitudes are peaks over ``scale``: above 1 units fire more, with smaller steps of their
@@ -231,7 +225,7 @@ def prepare(
         raise ConfigError(f"scale is {scale}; expected a number greater than 0")
     prepared = residual(fold(graph))
     amplitudes = measured(prepared, calibration, scale, input_spikes)
-    return SpikingNetwork(prepared, amplitudes, steps, input_spikes, carry, hop)
+    return SpikingNetwork(prepared, amplitudes, steps, input_spikes, hop)
 
 
 def measured(

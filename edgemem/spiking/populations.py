@@ -33,12 +33,17 @@ class Population:
         Of the value.
     stage : int
         In which of the frame's windows its units fire, from 1.
+    carries : bool
+        Whether membranes keep from frame to frame what they did not send. Where a product adds the
+        spikes up in a state, what is late by a frame is not lost; where a matrix reads them, it
+        would only add to the next frame's error.
     """
 
     name: str
     function: str
     shape: tuple[int, ...]
     stage: int
+    carries: bool
 
     @property
     def size(self) -> int:
@@ -118,7 +123,13 @@ class _Planner:
                 self._held.add(node.name)
         stages = self._stages()
         found = tuple(
-            Population(name, self._senders[name], self._shapes[name], stages[name])
+            Population(
+                name,
+                self._senders[name],
+                self._shapes[name],
+                stages[name],
+                self._senders[name] != IDENTITY and self._is_factor(name),
+            )
             for name in (INPUT, *(node.name for node in self._graph.nodes))
             if name in self._senders
         )
@@ -141,8 +152,7 @@ class _Planner:
         if node.op in FUNCTIONS:
             self._senders[node.name] = node.op
             return False
-        product = node.op == "mul" and not any(n in self._graph.params for n in node.inputs)
-        return product or any(name in self._held for name in self._reads[node.name])
+        return self._is_product(node) or any(n in self._held for n in self._reads[node.name])
 
     def _is_synaptic(self, reader: Node) -> bool:
         """Whether a node leads to a matrix by nothing but layout, gains and offsets."""
@@ -154,6 +164,18 @@ class _Planner:
                 and any(self._is_synaptic(r) for r in self._consumers.get(reader.name, []))
             )
         return self._synaptic[reader.name]
+
+    def _is_factor(self, name: str) -> bool:
+        """Whether a product reads a value, or a sum or multiple of it."""
+        for reader in self._consumers.get(name, []):
+            if self._is_product(reader):
+                return True
+            if reader.op not in ("matvec", *FUNCTIONS) and self._is_factor(reader.name):
+                return True
+        return False
+
+    def _is_product(self, node: Node) -> bool:
+        return node.op == "mul" and not any(n in self._graph.params for n in node.inputs)
 
     def _stages(self) -> dict[str, int]:
         ready: dict[str, int] = {}

@@ -131,7 +131,7 @@ class Frames:
         """Let a population fire; returns its membranes after the window."""
         network, name = self._network, population.name
         amplitude = network.amplitudes[name]
-        before = state.membranes[name] if network.carry else np.zeros(np.shape(value))
+        before = state.membranes[name] if population.carries else np.zeros(np.shape(value))
         rate = np.clip(value / amplitude, -1.0, 1.0)
         sent, after = fire(before, rate, network.window)
         frame.windows[name] = Window(before, rate, sent)

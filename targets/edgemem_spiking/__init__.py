@@ -30,10 +30,6 @@ class SpikingOptions:
         default=False,
         metadata={"help": "Send the input as spikes as well; otherwise it is a current."},
     )
-    carry: bool = field(
-        default=True,
-        metadata={"help": "Keep from frame to frame what a unit's membrane did not send."},
-    )
 
 
 class SpikingTarget:

@@ -25,7 +25,6 @@ def convert(model: Source, options: SpikingOptions, calibration: Features) -> Co
         steps=options.steps_per_frame,
         scale=options.scale,
         input_spikes=options.input_spikes,
-        carry=options.carry,
         hop=_hop(model),
     )
     about, arrays = network.to_parts()
