@@ -175,7 +175,7 @@ def _grouped(source: str, target: str, weights: Ints, exponents: Ints) -> list[S
                     targets,
                     sources,
                     weights[targets, sources],
-                    shape=weights.shape,
+                    shape=(len(weights), weights.shape[1]),
                     exponent=int(exponent),
                 )
             )

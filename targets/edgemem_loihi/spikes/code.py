@@ -95,11 +95,11 @@ def uniform(reach: Array, levels: Ints, both_sides: bool = True) -> Code:
     step = reach / levels
     unit, j = _counted(levels)
     level, spacing = (j - 0.5) * step[unit], step[unit]
-    sign = np.ones(len(unit), np.int64)
+    sign: Ints = np.ones(len(unit), np.int64)
     if both_sides:
         unit, level, spacing = np.tile(unit, 2), np.tile(level, 2), np.tile(spacing, 2)
         sign = np.concatenate([sign, -sign])
-    return Code(unit, sign, sign * level, spacing, sign * spacing, np.zeros(len(step)), step)
+    return Code(unit, sign, level * sign, spacing, spacing * sign, np.zeros(len(step)), step)
 
 
 def curve(
@@ -150,7 +150,7 @@ def shared(reach: Array, mean_levels: float) -> Ints:
     _check(reach, np.ones(len(reach), np.int64))
     weight = reach ** (2.0 / 3.0)
     wanted = mean_levels * len(reach) * weight / weight.sum()
-    return np.maximum(1, np.rint(wanted)).astype(np.int64)
+    return np.asarray(np.maximum(1, np.rint(wanted)), np.int64)
 
 
 def _counted(levels: Ints) -> tuple[Ints, Ints]:
