@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ConfigError, GraphError, ShapeError
+from edgemem.errors import GraphError, ShapeError
 from edgemem.ops import Array
 
 from .network import SPIKING, STATEFUL, Network
@@ -49,7 +49,7 @@ class Executor:
 
     def __init__(self, network: Network, dt: float | None = None) -> None:
         self.network = network
-        self.dt = _step_of(network, dt)
+        self.dt = network.step_of(dt)
         self.inputs, self.outputs = network.inputs, network.outputs
         if not self.inputs or not self.outputs:
             raise GraphError("the network has no Input or no Output node")
@@ -112,12 +112,3 @@ class Executor:
             total = sum((values[s] for s in self._sources[name]), zero) if not rests else zero
             values[name] = total if rests else self._nodes[name].step(total)
         return values
-
-
-def _step_of(network: Network, dt: float | None) -> float:
-    found = network.metadata.get("dt") if dt is None else dt
-    if found is None:
-        raise ConfigError("the NIR file does not say how long a step is; give dt, in seconds")
-    if isinstance(found, str) or not 0 < found < np.inf:
-        raise ConfigError(f"dt must be a number of seconds greater than 0 (got {found!r})")
-    return float(found)

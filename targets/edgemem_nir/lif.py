@@ -67,14 +67,12 @@ def populations(network: Network, dt: float | None = None) -> LIFNetwork:
     Raises
     ------
     ConfigError
-        If there is no ``dt``.
+        If there is no ``dt``, or it cannot work.
     UnsupportedOpError
         If nodes do something that populations cannot: graded outputs, a reset to another voltage
         than 0, time constants that differ within a node.
     """
-    step = network.metadata.get("dt") if dt is None else dt
-    if not isinstance(step, float):
-        raise ConfigError("the NIR file does not say how long a step is; give dt, in seconds")
+    step = network.step_of(dt)
     found = drives(network, step)
     inputs = {name: int(network.nodes[name].sizes[0] or 0) for name in network.inputs}
     groups, projections = {}, []

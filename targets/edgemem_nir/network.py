@@ -9,7 +9,7 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import GraphError
+from edgemem.errors import ConfigError, GraphError
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "Input": ("shape",),
@@ -115,6 +115,21 @@ class Network:
         left = {source for source, _ in self.edges}
         return tuple(n for n in self._of("Output") if n not in left)
 
+    def step_of(self, dt: float | None = None) -> float:
+        """``dt``, or the step in the metadata, in seconds.
+
+        Raises
+        ------
+        ConfigError
+            If there is neither, or it cannot work.
+        """
+        found = self.metadata.get("dt") if dt is None else dt
+        if found is None:
+            raise ConfigError("the NIR file does not say how long a step is; give dt, in seconds")
+        if isinstance(found, str) or not 0 < found < np.inf:
+            raise ConfigError(f"dt must be a number of seconds greater than 0 (got {found!r})")
+        return float(found)
+
     def sources(self) -> dict[str, tuple[str, ...]]:
         """The nodes that lead to each node."""
         found: dict[str, list[str]] = {name: [] for name in self.nodes}
@@ -148,6 +163,8 @@ def _check_node(name: str, node: Node) -> None:
             raise GraphError(f"node {name!r}: {key!r} is not made of finite numbers")
         if key in _POSITIVE and not np.all(array > 0):
             raise GraphError(f"node {name!r}: {key!r} must be greater than 0")
+        if key == "delay" and not np.all(array >= 0):
+            raise GraphError(f"node {name!r}: {key!r} must not be less than 0")
     _check_shapes(name, node)
 
 

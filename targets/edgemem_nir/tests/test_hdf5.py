@@ -133,6 +133,10 @@ BAD: dict[str, tuple[bytes, str]] = {
         altered(lambda g: replaced(g["nodes/node"], "tau", [0.0, 1.0])),
         "'tau' must be greater than 0",
     ),
+    "delay": (
+        altered(lambda g: replaced(g["nodes/node"], "delay", [-1.0, 1.0]), "Delay"),
+        "'delay' must not be less than 0",
+    ),
     "sizes": (
         altered(lambda g: replaced(g["nodes/node"], "tau", np.ones(3))),
         r"arrays of \[2, 3\] elements",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,6 +135,17 @@ def test_files(tmp_path: Path) -> None:
     back = populations(edgemem_nir.read(tmp_path / "net.nir"))
     x = spikes()
     np.testing.assert_array_equal(simulated(back, x)["h"], simulated(net, x)["h"])
+
+
+def test_the_package_takes_several_populations(tmp_path: Path) -> None:
+    groups = {f"p{i}": population(i, *taus) for i, taus in enumerate(DYNAMICS)}
+    ring = zip(groups, [*list(groups)[1:], "p0"])
+    projections = tuple(Projection(a, b, np.eye(5)) for a, b in [("x", "p0"), *ring])
+    edgemem_nir.write(LIFNetwork(DT, {"x": 5}, groups, projections), tmp_path / "net.nir")
+    graph = nir.read(tmp_path / "net.nir")
+    kinds = [type(graph.nodes[name]).__name__ for name in groups]
+    assert kinds == ["LIF", "LIF", "IF", "CubaLIF", "CubaLIF", "IF"]
+    assert len(graph.outputs) == len(groups)
 
 
 def test_two_projections_between_the_same_populations_add_up() -> None:
