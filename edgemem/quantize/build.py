@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from edgemem.errors import ToleranceError, UnsupportedOpError
 from edgemem.ir import INPUT, Graph
 from edgemem.ir.passes import balance, fold, residual
+from edgemem.ir.passes.basis import rebased
 from edgemem.ops import Array
 from edgemem.quantize import multipliers
 from edgemem.quantize.calibration import check_ranges, observe
 from edgemem.quantize.curves import argument_multiplier
 from edgemem.quantize.formats import Format, affine, per_row, shift_between, symmetric
-from edgemem.quantize.forms import choose_basis, with_halves
+from edgemem.quantize.forms import needed_bases, with_halves
 from edgemem.quantize.plan import Plan, plan
 from edgemem.quantize.program import Integers, Operation, Program, Shape, Tensor
 from edgemem.quantize.scheme import Scheme
@@ -41,12 +42,19 @@ class Built:
     program : Program
     graph : Graph
         The float network after every pass: what the program rounds.
+    exact : Graph
+        The same before any matrix was held in rounded halves.
+    bases : mapping of (order, order) array
+        For each memory that is held in another basis, by the name of its new state, ``T``: the
+        trained network's ``m`` is ``T`` times what is held, apart from units.
     steps : tuple of Step
     plan : Plan
     """
 
     program: Program
     graph: Graph
+    exact: Graph
+    bases: Mapping[str, Array]
     steps: tuple[Step, ...]
     plan: Plan
 
@@ -71,10 +79,13 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
     UnsupportedOpError
         If the graph has an op that has no integer form here.
     """
-    graph = choose_basis(prepared(graph))
+    graph = prepared(graph)
+    needed = needed_bases(graph)
+    for memory, T in needed:
+        graph = rebased(graph, memory, T)
     if scheme.plan is None:
         graph = balance(graph, {n: o.peaks for n, o in observe(graph, calibration).items()})
-    graph = with_halves(graph)
+    exact, graph = graph, with_halves(graph)
     listed = steps(graph)
     check_memories(graph, listed)
     formats = scheme.plan
@@ -82,7 +93,9 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
         observed = observe(graph, calibration)
         check_ranges(graph, observed)
         formats = plan(graph, listed, observed, scheme.activations)
-    return Built(_Builder(graph, listed, formats, scheme).program(), graph, listed, formats)
+    program = _Builder(graph, listed, formats, scheme).program()
+    bases = {memory.after: T for memory, T in needed}
+    return Built(program, graph, exact, bases, listed, formats)
 
 
 def rebuild(built: Built, scheme: Scheme) -> Built:

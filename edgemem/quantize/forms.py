@@ -40,11 +40,18 @@ def choose_basis(graph: Graph, tolerance: float = TOLERANCE) -> Graph:
         before :func:`~edgemem.ir.passes.balance`.
     tolerance : float
     """
-    for memory in memories(graph):
-        if memory.readers is None or rounding_error(memory.change(graph)) <= tolerance:
-            continue
-        graph = rebased(graph, memory, schur_basis(*memory.matrices(graph)))
+    for memory, T in needed_bases(graph, tolerance):
+        graph = rebased(graph, memory, T)
     return graph
+
+
+def needed_bases(graph: Graph, tolerance: float = TOLERANCE) -> list[tuple[Memory, Array]]:
+    """The memories that :func:`choose_basis` holds in another basis, and ``T`` for each."""
+    return [
+        (memory, schur_basis(*memory.matrices(graph)))
+        for memory in memories(graph)
+        if memory.readers is not None and rounding_error(memory.change(graph)) > tolerance
+    ]
 
 
 def schur_basis(A: Array, B: Array) -> Array:

@@ -54,7 +54,7 @@ def convert(model: Source, options: LoihiOptions, calibration: Features) -> Conv
     settings = Settings(options.accumulators, options.overflow, thresholds, labels)
     parts = {
         **program_parts(program),
-        **settings_parts(settings, units(trained, built.graph, labels, calibration)),
+        **settings_parts(settings, units(trained, built, labels, calibration)),
         PLACEMENT: json.dumps(placement.to_dict(), separators=(",", ":")).encode(),
     }
     facts = {"profile": options.profile, **network.facts(), "cores": len(placement.cores)}

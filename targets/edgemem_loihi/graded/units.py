@@ -1,8 +1,7 @@
 """What turns values of an integer program into those of the trained network (host only).
 
 Passes before quantisation hold some values in other units, element by element, and long memories in
-another basis. Both are linear, and both forms are at hand in floats: so the map between them is
-read off their values.
+another basis. The network is at hand in floats before and after them: so units are read off values.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgemem.ir import Graph
 from edgemem.ops import Array, FloatOps
+from edgemem.quantize.build import Built
 
 SEQUENCES, FRAMES = 4, 400
 EQUAL = 1e-6
@@ -26,16 +26,17 @@ def labelled(graph: Graph) -> tuple[str, ...]:
 
 
 def units(
-    trained: Graph, held: Graph, names: Iterable[str], sequences: NDArray[np.float32]
+    trained: Graph, built: Built, names: Iterable[str], sequences: NDArray[np.float32]
 ) -> dict[str, Array]:
-    """Maps from values of ``held`` to those of ``trained``.
+    """Maps from values of an integer program to those of the trained network.
 
     Parameters
     ----------
-    trained, held : Graph
-        Before and after the passes.
+    trained : Graph
+        Before the passes.
+    built : Built
     names : iterable of str
-        Nodes of both.
+        Labelled nodes of ``trained`` that the program has as well.
     sequences : (n, t, n_in) array
         They say how large inputs are.
 
@@ -43,21 +44,25 @@ def units(
     -------
     mapping of array
         For a value of shape ``s``, a factor for each element, of shape ``s``, or a matrix for each
-        row, of shape ``s + s[-1:]``. Values that no such map turns into the trained ones are
-        left out.
+        row, of shape ``s + s[-1:]``. Values that no factors turn into the trained ones are left
+        out.
     """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(SEQUENCES, FRAMES, trained.n_in)) * sequences.std(axis=(0, 1))
     wanted, found = list(names), {}
-    a, b = _values(trained, wanted, x), _values(held, wanted, x)
+    a, b = _values(trained, wanted, x), _values(built.exact, wanted, x)
     for name in wanted:
-        turned = _map(a[name], b[name])
-        if turned is not None:
-            found[name] = turned
+        basis = built.bases.get(name)
+        # m = T n: what is held are the coordinates n
+        before = a[name] if basis is None else np.linalg.solve(basis, a[name][..., None])[..., 0]
+        factor = _factor(before, b[name])
+        if factor is not None:
+            found[name] = factor if basis is None else basis * factor[..., None, :]
     return found
 
 
 def _values(graph: Graph, names: list[str], x: Array) -> dict[str, Array]:
+    """Values along sequences, (frames, ...)."""
     states, kept = graph.zero_state((len(x),)), []
     for t in range(x.shape[1]):
         values = graph.run(FloatOps(), graph.params, states, x[:, t])
@@ -66,21 +71,11 @@ def _values(graph: Graph, names: list[str], x: Array) -> dict[str, Array]:
     return {name: np.concatenate([frame[name] for frame in kept]) for name in names}
 
 
-def _map(wanted: Array, given: Array) -> Array | None:
-    """A factor for each element, or a matrix for each row; arrays are (frames, ...)."""
+def _factor(wanted: Array, given: Array) -> Array | None:
+    """What each element of (frames, ...) has to be multiplied by; 1 for one that never moves."""
     power = np.sum(given**2, axis=0)
-    safe = np.where(power > 0.0, power, 1.0)
-    factor = np.where(power > 0.0, np.sum(wanted * given, axis=0) / safe, 1.0)
-    allowed = EQUAL * float(np.abs(wanted).max(initial=1e-30))
-    if np.abs(factor * given - wanted).max() <= allowed:
-        return np.asarray(factor)
-    rows, order = wanted.reshape(len(wanted), -1, wanted.shape[-1]), wanted.shape[-1]
-    if len(wanted) < 2 * order:
-        return None
-    matrices = []
-    for row, from_row in zip(np.moveaxis(rows, 1, 0), np.moveaxis(given.reshape(rows.shape), 1, 0)):
-        matrix, _, rank, _ = np.linalg.lstsq(from_row, row, rcond=1e-9)
-        if rank < order or np.abs(from_row @ matrix - row).max() > allowed:
-            return None
-        matrices.append(matrix.T)
-    return np.asarray(np.stack(matrices).reshape(*wanted.shape[1:], order))
+    moves = power > 0.0
+    factor = np.sum(wanted * given, axis=0) / np.where(moves, power, 1.0)
+    factor = np.where(moves, factor, 1.0)
+    off = np.abs(factor * given - wanted).max()
+    return np.asarray(factor) if off <= EQUAL * max(np.abs(wanted).max(), 1e-30) else None
