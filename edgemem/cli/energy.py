@@ -111,29 +111,34 @@ def _lines(costs: Sequence[Cost], seconds: float, title: str) -> Iterator[str]:
         yield f"{cost.name}: counts of {cost.about}"
     yield ""
     yield f"modelled, not measured; table: {title}"
-    yield from _table(["file", "device", "typical", "low", "high"], _energies(costs))
+    yield from _table(["file", "device", "typical", "low", "high", "without"], _energies(costs))
     yield from _notes(costs)
 
 
 def _counts(costs: Sequence[Cost]) -> Iterator[list[str]]:
-    for name in dict.fromkeys(name for cost in costs for name in cost.counts if name != "frames"):
-        yield [name.replace("_", " "), *(f"{cost.counts.get(name, 0.0):,.0f}" for cost in costs)]
+    from edgemem.energy.joules import spoken
+
+    for name in dict.fromkeys(name for cost in costs for name in cost.counts):
+        yield [spoken(name), *(f"{cost.counts.get(name, 0.0):,.0f}" for cost in costs)]
 
 
 def _energies(costs: Sequence[Cost]) -> Iterator[list[str]]:
-    from edgemem.energy.joules import in_words
+    from edgemem.energy.joules import in_words, spoken
 
     for cost in costs:
         for energy in cost.energies:
-            total = energy.total
-            shown = ["none", "", ""]
-            if total is not None:
-                shown = [in_words(each) for each in (total.typical, total.low, total.high)]
+            sums, without = energy.priced, ", ".join(map(spoken, energy.without))
+            shown = ["none", "", "", "figures"]
+            if sums is not None:
+                shown = [in_words(each) for each in (sums.typical, sums.low, sums.high)]
+                shown.append(without)
             yield [cost.name, energy.device, *shown]
 
 
 def _notes(costs: Sequence[Cost]) -> Iterator[str]:
     """What the figures of every device are, where they are from, and what they leave out."""
+    from edgemem.energy.joules import spoken
+
     for energy in {e.device: e for cost in costs for e in cost.energies}.values():
         yield f"{energy.device}:"
         for part in energy.parts:
@@ -141,10 +146,10 @@ def _notes(costs: Sequence[Cost]) -> Iterator[str]:
             value = f"{figure.low:g} to {figure.high:g}"
             if figure.low == figure.high:
                 value = f"{figure.typical:g}"
-            item = figure.item.replace("_", " ")
-            yield f"  {item} {value} {figure.unit} each, {figure.mark}: {figure.source}"
+            each = f"{spoken(figure.item)} {value} {figure.unit} each"
+            yield f"  {each}, {figure.mark}: {figure.source}"
         if energy.unpriced:
-            yield "  left out: " + ", ".join(name.replace("_", " ") for name in energy.unpriced)
+            yield "  left out: " + ", ".join(map(spoken, energy.unpriced))
         for note in energy.notes:
             yield f"  {note}"
 
@@ -152,8 +157,9 @@ def _notes(costs: Sequence[Cost]) -> Iterator[str]:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     cells = [list(head), *map(list, rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    text = 1 + sum(name in ("device",) for name in head)
+    text = {0, *(i for i, name in enumerate(head) if name in ("device", "without"))}
     for row in cells:
-        left = [cell.ljust(width) for cell, width in zip(row[:text], widths)]
-        right = [cell.rjust(width) for cell, width in zip(row[text:], widths[text:])]
-        yield "  ".join([*left, *right]).rstrip()
+        yield "  ".join(
+            cell.ljust(width) if i in text else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()

@@ -82,19 +82,25 @@ class Modelled:
         return sum((part.energy for part in self.parts), Range(0.0, 0.0, 0.0))
 
     @property
+    def without(self) -> tuple[str, ...]:
+        """Work that was done and that the device has no figure for."""
+        return tuple(item for item in WORK if item in self.unpriced)
+
+    @property
     def total(self) -> Range | None:
         """The sum; None where work was done that the device has no figure for."""
-        return None if set(WORK) & set(self.unpriced) else self.priced
+        return None if self.without else self.priced
 
     def lines(self) -> Iterator[str]:
         """Sum, parts, what is left out, and the table, as text."""
-        total = "no joules" if self.total is None else f"modelled {self.total}"
-        yield f"{self.device}: {total} [{self.table}]"
+        total = "no joules" if self.priced is None else f"modelled {self.priced}"
+        left = " and ".join(map(spoken, self.without))
+        yield f"{self.device}: {total}{', without ' + left if left else ''} [{self.table}]"
         for part in self.parts:
-            share = f"  {part.count:,.0f} {_spoken(part.figure.item)}: {part.energy}"
+            share = f"  {part.count:,.0f} {spoken(part.figure.item)}: {part.energy}"
             yield f"{share} [{part.figure.mark}: {part.figure.source}]"
         if self.unpriced:
-            without = ", ".join(f"{n:,.0f} {_spoken(item)}" for item, n in self.unpriced.items())
+            without = ", ".join(f"{n:,.0f} {spoken(item)}" for item, n in self.unpriced.items())
             yield f"  without a figure: {without}"
         for note in self.notes:
             yield f"  {note}"
@@ -106,6 +112,8 @@ class Modelled:
             "device": self.device,
             "table": self.table,
             "joules": None if self.total is None else self.total.to_dict(),
+            "priced": None if self.priced is None else self.priced.to_dict(),
+            "without": list(self.without),
             "parts": {
                 part.figure.item: {
                     "count": part.count,
@@ -164,5 +172,6 @@ def in_words(energy: float) -> str:
     return f"{energy / 1e-12:.3g} pJ"
 
 
-def _spoken(item: str) -> str:
+def spoken(item: str) -> str:
+    """A count's name in words."""
     return "MACs" if item == "macs" else item.replace("_", " ")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edgemem.energy.counts import Counts
-from edgemem.errors import ConfigError, UnknownNameError, refuse_unknown_fields
+from edgemem.errors import ConfigError, check_known, refuse_unknown_fields
 
 FORMAT = 1
 BUILT_IN = Path(__file__).with_name("figures.json")
@@ -150,8 +150,7 @@ class Table:
         UnknownNameError
             It lists the known ones.
         """
-        if name not in self.devices:
-            raise UnknownNameError("device", name, self.devices)
+        check_known("device", [name], self.devices)
         return self.devices[name]
 
     def meant_for(self, form: Form) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgemem import drawing
 from edgemem.energy import Modelled
-from edgemem.energy.joules import Range, in_words
+from edgemem.energy.joules import in_words, spoken
 from edgemem.evaluate.energy import Cost
 
 _COLOURS = ("#2f6f9f", "#c8641b", "#4d8a3d", "#8a4f9e", "#a33b3b", "#5b6770")
@@ -17,8 +17,8 @@ _COLOURS = ("#2f6f9f", "#c8641b", "#4d8a3d", "#8a4f9e", "#a33b3b", "#5b6770")
 def draw(costs: Sequence[Cost], title: str, out: Path) -> None:
     """Write a picture of the energy of one inference, a bar for each form and device.
 
-    A bar ends at the typical estimate, a line spans the low and the high one. Where a device has
-    no figures the bar is missing and words say so.
+    A bar ends at the typical estimate, a line spans the low and the high one. Hatched bars leave
+    out work that the device has no figure for. Where it has none at all, words say so.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def draw(costs: Sequence[Cost], title: str, out: Path) -> None:
     rows = [(cost, energy) for cost in costs for energy in cost.energies]
     figure = drawing.figure(9.5, 1.9 + 0.33 * len(rows) + 0.2 * len(costs))
     axes = figure.subplots()
-    known = [energy.total for _, energy in rows if energy.total is not None]
+    known = [energy.priced for _, energy in rows if energy.priced is not None]
     floor = min((total.low for total in known if total.low > 0.0), default=1e-9) / 3.0
     ceiling = max((total.high for total in known), default=1e-6) * 30.0
     places, names = [], []
@@ -67,16 +67,17 @@ def draw(costs: Sequence[Cost], title: str, out: Path) -> None:
 
 
 def _draw_bar(axes: Any, y: float, energy: Modelled, floor: float, colour: str) -> None:
-    total = energy.total
-    if total is None:
-        text = "  no joules: " + ("work without a figure" if energy.parts else "none published")
+    sums = energy.priced
+    if sums is None:
+        text = "  no joules: no figure is published"
         axes.text(floor, y, text, va="center", fontsize="small", color="#777777")
         return
-    axes.barh(y, total.typical - floor, left=floor, height=0.68, color=colour, alpha=0.85)
-    _draw_reach(axes, y, total)
-
-
-def _draw_reach(axes: Any, y: float, total: Range) -> None:
-    if total.high > total.low:
-        axes.plot([total.low, total.high], [y, y], color="black", linewidth=1.2, marker="|")
-    axes.text(1.15 * total.high, y, in_words(total.typical), va="center", fontsize="small")
+    hatch = "////" if energy.without else ""
+    axes.barh(
+        y, sums.typical - floor, left=floor, height=0.68, color=colour, alpha=0.85, hatch=hatch
+    )
+    if sums.high > sums.low:
+        axes.plot([sums.low, sums.high], [y, y], color="black", linewidth=1.2, marker="|")
+    left = " and ".join(map(spoken, energy.without))
+    text = in_words(sums.typical) + (f", without {left}" if left else "")
+    axes.text(1.15 * sums.high, y, text, va="center", fontsize="small")

@@ -83,7 +83,10 @@ def test_no_joules_of_loihi_2() -> None:
 
 def test_work_without_a_figure_gives_no_sum() -> None:
     # a dense network on spikes' figures, and spikes on a processor's
-    assert joules(Counts(macs=10, active_updates=1), "loihi").total is None
+    dense = joules(Counts(macs=10, active_updates=1), "loihi")
+    assert dense.total is None and dense.to_dict()["joules"] is None
+    assert dense.without == ("macs",) and dense.to_dict()["priced"]["typical"] == 81e-12
+    assert next(dense.lines()).startswith("loihi: modelled 81 pJ, without MACs [")
     assert joules(Counts(synaptic_operations=10, active_updates=1), "cpu-i7").total is None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import GraphError, UnknownNameError
+from edgemem.errors import GraphError, check_known
 
 from .limits import Limits, Usage
 from .slices import Slice
@@ -200,8 +200,7 @@ class Placement:
             raise GraphError(f"damaged description of a placement: {error!r}") from error
 
     def _of(self, name: str) -> Routes:
-        if name not in self.routes:
-            raise UnknownNameError("input or group", name, self.routes)
+        check_known("input or group", [name], self.routes)
         return self.routes[name]
 
 
