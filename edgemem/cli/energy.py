@@ -112,6 +112,8 @@ def _lines(costs: Sequence[Cost], seconds: float, title: str) -> Iterator[str]:
     yield ""
     yield f"modelled, not measured; table: {title}"
     yield from _table(["file", "device", "typical", "low", "high", "without"], _energies(costs))
+    if any(cost.foreign for cost in costs):
+        yield "* the figures of this device are not meant for this form"
     yield from _notes(costs)
 
 
@@ -132,7 +134,7 @@ def _energies(costs: Sequence[Cost]) -> Iterator[list[str]]:
             if sums is not None:
                 shown = [in_words(each) for each in (sums.typical, sums.low, sums.high)]
                 shown.append(without)
-            yield [cost.name, energy.device, *shown]
+            yield [cost.name, cost.machine(energy), *shown]
 
 
 def _notes(costs: Sequence[Cost]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class Cost:
         What was counted.
     energies : tuple of Modelled
         On each device.
+    foreign : frozenset of str
+        Devices among them whose figures are not meant for this form.
     """
 
     name: str
@@ -62,6 +64,11 @@ class Cost:
     counts: Mapping[str, float]
     about: str
     energies: tuple[Modelled, ...]
+    foreign: frozenset[str] = frozenset()
+
+    def machine(self, energy: Modelled) -> str:
+        """Name of a device, with a star where its figures are not meant for this form."""
+        return energy.device + " *" * (energy.device in self.foreign)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON values."""
@@ -72,7 +79,10 @@ class Cost:
             "frames": self.frames,
             "counts": dict(self.counts),
             "counted": self.about,
-            "energy": [energy.to_dict() for energy in self.energies],
+            "energy": [
+                {**energy.to_dict(), "meant_for_form": energy.device not in self.foreign}
+                for energy in self.energies
+            ],
         }
 
 
@@ -134,17 +144,9 @@ def cost(
         )
     counts = {name: frames * count for name, count in frame.counts.items() if count}
     names = devices or table.meant_for(frame.form)
-    energies = tuple(_on(name, frame.form, counts, table) for name in names)
-    return Cost(path.name, frame.target, frame.form, frames, counts, frame.about, energies)
-
-
-def _on(name: str, form: Form, counts: Mapping[str, float], table: Table) -> Modelled:
-    """Energy on a device; a note where the device is no machine for the form."""
-    energy = joules(counts, name, table)
-    if form in table.device(name).forms:
-        return energy
-    note = f"The figures of this device are not meant for this form ({form})."
-    return replace(energy, notes=(*energy.notes, note))
+    energies = tuple(joules(counts, name, table) for name in names)
+    foreign = frozenset(names) - set(table.meant_for(frame.form))
+    return Cost(path.name, frame.target, frame.form, frames, counts, frame.about, energies, foreign)
 
 
 def _of_model(path: Path) -> _Frame:

@@ -50,14 +50,15 @@ def draw(costs: Sequence[Cost], title: str, out: Path) -> None:
         for energy in cost.energies:
             _draw_bar(axes, y, energy, floor, _COLOURS[i % len(_COLOURS)])
             places.append(y)
-            names.append(energy.device)
+            names.append(cost.machine(energy))
             y += 1.0
         y += 0.9
     axes.set_xscale("log")
     axes.set_xlim(floor, max(ceiling, 100.0 * floor))
     axes.set_ylim(y - 1.2, -1.1)
     axes.set_yticks(places, names, fontsize="small")
-    axes.set_xlabel("joules per inference, logarithmic; line: low to high estimate")
+    star = "; * figures not meant for this form" if any(c.foreign for c in costs) else ""
+    axes.set_xlabel(f"joules per inference, logarithmic; line: low to high estimate{star}")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"Modelled energy, not measured: {title}", x=0.01, ha="left", fontsize=11)
