@@ -30,7 +30,18 @@ class Shown:
     """What a person can read of a command."""
 
     text: str
-    options: dict[str, click.Option]
+    command: click.Command
+
+    @property
+    def options(self) -> dict[str, click.Option]:
+        """Its options when nothing else is said."""
+        return self.options_of([])
+
+    def options_of(self, words: list[str]) -> dict[str, click.Option]:
+        """Its options behind these words: a target that they name brings its own."""
+        context = self.command.make_context("edgemem", list(words), resilient_parsing=True)
+        params = self.command.get_params(context)
+        return {opt: p for p in params if isinstance(p, click.Option) for opt in p.opts}
 
 
 def commands(
@@ -44,9 +55,7 @@ def commands(
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
             continue
-        params = command.get_params(command.make_context(name, [], resilient_parsing=True))
-        options = {opt: p for p in params if isinstance(p, click.Option) for opt in p.opts}
-        yield (*path, name), Shown(f"{command.help or ''}\n{command.epilog or ''}", options)
+        yield (*path, name), Shown(f"{command.help or ''}\n{command.epilog or ''}", command)
 
 
 COMMANDS = dict(commands())
@@ -72,8 +81,9 @@ def test_the_options_of_an_example_exist(path: tuple[str, ...]) -> None:
     examples = [line[line.index(start) :] for line in lines if start in line]
     assert examples
     for example in examples:
-        used = {word for word in shlex.split(example) if word.startswith("--")}
-        assert used <= set(COMMANDS[path].options)
+        words = shlex.split(example)[1 + len(path) :]
+        used = {word for word in words if word.startswith("--")}
+        assert used <= set(COMMANDS[path].options_of(words))
 
 
 def test_the_page_of_commands_is_up_to_date() -> None:
@@ -102,7 +112,7 @@ def test_commands_in_the_pages_exist(page: Path) -> None:
             continue
         path = next((path for path in COMMANDS if tuple(words[: len(path)]) == path), None)
         assert path is not None, f"{page.name}: no command edgemem {call}"
-        known = set(COMMANDS[path].options)
+        known = set(COMMANDS[path].options_of(words[len(path) :]))
         options = {word.split("=")[0] for word in words if word.startswith("--")}
         assert options <= known, f"{page.name}: edgemem {call}"
 

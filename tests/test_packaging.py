@@ -95,7 +95,8 @@ def test_entry_points_name_the_command_and_every_target(wheel: zipfile.ZipFile) 
     parser = configparser.ConfigParser()
     parser.read_string(_info(wheel, "entry_points.txt").decode())
     assert dict(parser["console_scripts"]) == {"edgemem": "edgemem.cli:main"}
-    expected = {name[len("edgemem_") :]: f"{name}:TARGET" for name in TARGETS}
+    spoken = {name: name[len("edgemem_") :].replace("_", "-") for name in TARGETS}
+    expected = {spoken[name]: f"{name}:TARGET" for name in TARGETS}
     assert dict(parser["edgemem.targets"]) == expected
 
 

@@ -31,7 +31,7 @@ class SimulateCommand(FileCommand):
     epilog="Example: edgemem simulate kws12-lmu --spiking --steps-per-frame 64",
 )
 @click.argument("file")
-@click.argument("clip", required=False, type=click.Path(path_type=Path))
+@click.argument("clip", required=False, metavar="[CLIP]", type=click.Path(path_type=Path))
 @click.option("--spiking", is_flag=True, help="The same as --target spiking.")
 @click.option("--target", "target_name", help="How a MODEL is to run: spiking or loihi.")
 @click.option(
