@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -44,6 +45,11 @@ class Node:
     inputs: tuple[str, ...]
     shape: Shape
     args: tuple[float, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a cell gave the node its name; tracer and passes number theirs."""
+        return re.fullmatch(rf"{self.op}[_.]\d+", self.name) is None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from math import prod
 from typing import Any
@@ -17,7 +16,52 @@ from edgemem.ops import Array
 _COMPUTING = frozenset({"sigmoid", "tanh", "relu", "mul"})
 
 
-class CellNetwork(nengo.Network):  # type: ignore[misc]
+class LabelledNetwork(nengo.Network):  # type: ignore[misc]
+    """A network with one part for each term that a cell labels, within the part of its cell.
+
+    Parameters
+    ----------
+    label : str, optional
+    seed : int, optional
+    add_to_container : bool, optional
+
+    Attributes
+    ----------
+    parts : dict of nengo.Network
+        By label.
+    """
+
+    def __init__(
+        self,
+        label: str | None = None,
+        seed: int | None = None,
+        add_to_container: bool | None = None,
+    ) -> None:
+        super().__init__(label=label, seed=seed, add_to_container=add_to_container)
+        self.parts: dict[str, nengo.Network] = {}
+        self._scopes: dict[str, nengo.Network] = {}
+
+    def part(self, label: str | None) -> nengo.Network:
+        """The part of a term; the network itself for none."""
+        if label is None:
+            return self
+        if label not in self.parts:
+            with self.scope(label):
+                self.parts[label] = nengo.Network(label=last(label))
+        return self.parts[label]
+
+    def scope(self, name: str) -> nengo.Network:
+        """The network of the cell, within a stack, to which a name belongs."""
+        scope = name.rpartition(".")[0]
+        if not scope:
+            return self
+        if scope not in self._scopes:
+            with self:
+                self._scopes[scope] = nengo.Network(label=scope)
+        return self._scopes[scope]
+
+
+class CellNetwork(LabelledNetwork):
     """A graph that computes one time step in each simulator step.
 
     The output of a simulator step answers the input of that same step. States start at zero and
@@ -59,27 +103,25 @@ class CellNetwork(nengo.Network):  # type: ignore[misc]
     ) -> None:
         super().__init__(label=label, seed=seed, add_to_container=add_to_container)
         self.graph = graph
-        self.parts: dict[str, nengo.Network] = {}
         self.states: dict[str, nengo.Node] = {}
-        self._scopes: dict[str, nengo.Network] = {}
         ops = NengoOps(self)
         self.trained: Mapping[str, Any] = ops.trained
 
         with self:
             self.input = nengo.Node(size_in=graph.n_in, label="input")
         for name, shape in graph.states.items():
-            with self._scope(name):
-                self.states[name] = nengo.Node(size_in=prod(shape), label=_last(name))
+            with self.scope(name):
+                self.states[name] = nengo.Node(size_in=prod(shape), label=last(name))
         values = self._compute(ops)
         for name, after in graph.next_states.items():
-            with self._scope(name):
+            with self.scope(name):
                 ops.connect(values[after], self.states[name], synapse=0)
         with self:
             self.output = nengo.Node(size_in=graph.n_out, label="output")
             ops.connect(values[graph.output], self.output)
 
     def _compute(self, ops: NengoOps) -> dict[str, Operand]:
-        graph, owners = self.graph, _owners(self.graph)
+        graph, parts = self.graph, owners(self.graph)
         given = {graph.output, *graph.next_states.values()}
         readers = graph.consumers()
         values: dict[str, Operand] = {
@@ -94,32 +136,14 @@ class CellNetwork(nengo.Network):  # type: ignore[misc]
             INPUT: Value((graph.n_in,), (Term(self.input),)),
         }
         for node in graph.nodes:
-            with self._part(owners[node.name]):
+            with self.part(parts[node.name]):
                 value = apply(ops, node, values)
-                if _labelled(node):
+                if node.labelled:
                     value = _named(ops, node, value)
                 elif node.name in given or len(readers.get(node.name, ())) > 1:
                     value = ops.hold(value, "sum")
             values[node.name] = value
         return values
-
-    def _part(self, label: str | None) -> nengo.Network:
-        if label is None:
-            return self
-        if label not in self.parts:
-            with self._scope(label):
-                self.parts[label] = nengo.Network(label=_last(label))
-        return self.parts[label]
-
-    def _scope(self, name: str) -> nengo.Network:
-        """The network of the cell, within a stack, to which a name belongs."""
-        scope = name.rpartition(".")[0]
-        if not scope:
-            return self
-        if scope not in self._scopes:
-            with self:
-                self._scopes[scope] = nengo.Network(label=scope)
-        return self._scopes[scope]
 
 
 def read_params(network: CellNetwork, simulator: Any) -> dict[str, Array]:
@@ -156,30 +180,26 @@ def _read(carrier: Any, simulator: Any) -> Array:
     return live
 
 
-def _labelled(node: Node) -> bool:
-    """Whether a cell gave the node its name; a tracer calls it ``op_number``."""
-    return re.fullmatch(rf"{node.op}_\d+", node.name) is None
-
-
-def _owners(graph: Graph) -> dict[str, str | None]:
+def owners(graph: Graph) -> dict[str, str | None]:
     """The label of each node's part: its own, or that of the first node that reads it."""
     readers = graph.consumers()
-    owners: dict[str, str | None] = {}
+    found: dict[str, str | None] = {}
     for node in reversed(graph.nodes):
-        if _labelled(node):
-            owners[node.name] = node.name
+        if node.labelled:
+            found[node.name] = node.name
         else:
             first = readers.get(node.name, [None])[0]
-            owners[node.name] = None if first is None else owners[first.name]
-    return owners
+            found[node.name] = None if first is None else found[first.name]
+    return found
 
 
 def _named(ops: NengoOps, node: Node, value: Operand) -> Value:
     if isinstance(value, Value) and value.held and node.op not in _COMPUTING:
         # a view of another object, which has its own label
         value = ops.scale(value, 1.0)
-    return ops.label(value, _last(node.name))
+    return ops.label(value, last(node.name))
 
 
-def _last(name: str) -> str:
+def last(name: str) -> str:
+    """A name without those of the cells around it."""
     return name.rpartition(".")[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -133,7 +132,7 @@ class _Planner:
             for name in (INPUT, *(node.name for node in self._graph.nodes))
             if name in self._senders
         )
-        labelled = [node.name for node in self._graph.nodes if _is_labelled(node)]
+        labelled = [node.name for node in self._graph.nodes if node.labelled]
         terms = tuple(dict.fromkeys([*labelled, *(p.name for p in found)]))
         return Plan(found, self._reads, self._carried, terms)
 
@@ -201,7 +200,3 @@ def _held_states(graph: Graph) -> set[str]:
         if after in producers and producers[after].op not in FUNCTIONS
     }
 
-
-def _is_labelled(node: Node) -> bool:
-    """Whether a cell gave the node its name; tracer and passes number theirs."""
-    return re.fullmatch(rf"{node.op}[_.]\d+", node.name) is None

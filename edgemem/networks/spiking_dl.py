@@ -1,0 +1,233 @@
+"""Spiking networks in NengoDL: units and membranes in TensorFlow, sequences side by side.
+
+Importing this module teaches NengoDL the parts of :mod:`edgemem.networks.spiking_units`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import nengo_dl
+import numpy as np
+import tensorflow as tf
+from nengo.builder.processes import SimProcess, build_process
+from nengo_dl.builder import Builder, NengoBuilder, OpBuilder
+from nengo_dl.neuron_builders import SimNeuronsBuilder, TFNeuronBuilder
+
+from edgemem.networks.spiking_build import Spiking
+from edgemem.networks.spiking_units import (
+    FrameProcess,
+    Gate,
+    IdentitySpikes,
+    Latch,
+    Membrane,
+    ReluSpikes,
+    SigmoidSpikes,
+    TanhSpikes,
+)
+from edgemem.ops import Array
+from edgemem.spiking.fire import THRESHOLD
+
+Tensor = Any
+
+
+class _WindowedSpikes(TFNeuronBuilder):  # type: ignore[misc]
+    """:class:`edgemem.networks.spiking_units.WindowedSpikes`, several populations at once."""
+
+    function: Callable[[Tensor], Tensor]
+
+    def build_pre(self, signals: Any, config: Any) -> None:
+        # the base class knows amplitudes that are one number only
+        OpBuilder.build_pre(self, signals, config)
+        self.J_data = signals.combine([op.J for op in self.ops])
+        self.output_data = signals.combine([op.output for op in self.ops])
+        self.state_data = {
+            name: signals.combine([op.state[name] for op in self.ops]) for name in self.ops[0].state
+        }
+        self._inverse = self._constant(signals, lambda units: 1.0 / units.amplitude)
+        self._start = self._constant(signals, lambda units: units.start)
+        self._end = self._constant(signals, lambda units: units.start + units.window)
+        self._steps = self._constant(signals, lambda units: units.steps)
+        self._carries = self._constant(signals, lambda units: float(units.carries))
+
+    def _constant(self, signals: Any, of: Callable[[Any], Any]) -> Tensor:
+        """A number of each unit, (1, n_units)."""
+        values = [np.broadcast_to(of(op.neurons), op.J.shape) for op in self.ops]
+        return tf.constant(np.concatenate(values)[None], signals.dtype)
+
+    def step(
+        self, J: Tensor, dt: Tensor, voltage: Tensor, charge: Tensor, clock: Tensor
+    ) -> tuple[Tensor, ...]:
+        one, nil = tf.ones_like(J), tf.zeros_like(J)
+        charge = tf.where(clock < 0.5, nil, charge) + J * dt
+        fires = tf.logical_and(clock > self._start - 0.5, clock < self._end - 0.5)
+        anew = tf.logical_and(tf.abs(clock - self._start) < 0.5, self._carries * one < 0.5)
+        rate = tf.clip_by_value(type(self).function(charge) * self._inverse, -1.0, 1.0)
+        voltage = tf.where(anew, nil, voltage) + tf.where(fires, rate, nil)
+        # outside its window a unit rests within half a spike of zero, and sends none
+        spikes = tf.floor(voltage + (1.0 - THRESHOLD))
+        clock = clock + one
+        return (
+            spikes / dt,
+            voltage - spikes,
+            charge,
+            tf.where(clock > self._steps - 0.5, nil, clock),
+        )
+
+
+class _Tanh(_WindowedSpikes):
+    function = staticmethod(tf.tanh)
+
+
+class _Sigmoid(_WindowedSpikes):
+    function = staticmethod(tf.sigmoid)
+
+
+class _Relu(_WindowedSpikes):
+    function = staticmethod(tf.nn.relu)
+
+
+class _Identity(_WindowedSpikes):
+    function = staticmethod(tf.identity)
+
+
+SimNeuronsBuilder.TF_NEURON_IMPL.update(
+    {TanhSpikes: _Tanh, SigmoidSpikes: _Sigmoid, ReluSpikes: _Relu, IdentitySpikes: _Identity}
+)
+
+
+class _SimFrame(SimProcess):  # type: ignore[misc]
+    """A :class:`FrameProcess` as an operator with a builder of its own."""
+
+
+class _SimMembrane(_SimFrame):
+    pass
+
+
+class _SimLatch(_SimFrame):
+    pass
+
+
+class _SimGate(_SimFrame):
+    pass
+
+
+@NengoBuilder.register(FrameProcess)  # type: ignore[misc]
+def _build_frame_process(
+    model: Any, process: FrameProcess, sig_in: Any = None, sig_out: Any = None, mode: str = "set"
+) -> Any:
+    found = build_process(model, process, sig_in, sig_out, mode)
+    # the operator that was just added, under the class whose builder is below
+    model.operators[-1].__class__ = _OPERATORS[type(process)]
+    return found
+
+
+_OPERATORS = {Membrane: _SimMembrane, Latch: _SimLatch, Gate: _SimGate}
+
+
+class _FrameBuilder(OpBuilder):  # type: ignore[misc]
+    """Membranes of several operators at once; all of one kind."""
+
+    def build_pre(self, signals: Any, config: Any) -> None:
+        super().build_pre(signals, config)
+        inputs = self.ops[0].process.inputs
+        self._input = signals.combine([op.input for op in self.ops])
+        self._places = _places([op.output.shape[0] for op in self.ops], inputs)
+        self._output = signals.combine([op.output for op in self.ops])
+        self._clock = signals.combine([op.state["clock"] for op in self.ops])
+        self._charges = [
+            signals.combine([op.state[f"charge{i}"] for op in self.ops]) for i in range(inputs)
+        ]
+        steps = [np.full(op.output.shape, op.process.steps) for op in self.ops]
+        self._steps = tf.constant(np.concatenate(steps)[None], signals.dtype)
+
+    def build_step(self, signals: Any) -> None:
+        clock = signals.gather(self._clock)
+        brought = signals.gather(self._input) * signals.dt
+        given = [tf.gather(brought, places, axis=1) for places in self._places]
+        charges = [signals.gather(x) for x in self._charges]
+        output, held = self.output(clock < 0.5, charges, given, signals.dt)
+        signals.scatter(self._output, output)
+        for data, charge in zip(self._charges, held):
+            signals.scatter(data, charge)
+        clock = clock + 1.0
+        signals.scatter(self._clock, tf.where(clock > self._steps - 0.5, 0.0, clock))
+
+    def output(
+        self, begins: Tensor, charges: Sequence[Tensor], given: Sequence[Tensor], dt: Tensor
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Output of a step, and what membranes hold after it."""
+        raise NotImplementedError
+
+    @staticmethod
+    def mergeable(x: Any, y: Any) -> bool:
+        return True
+
+
+def _places(sizes: Sequence[int], inputs: int) -> list[Array]:
+    """Where each of the inputs lies, of operators of these sizes one behind the other."""
+    starts = inputs * np.cumsum([0, *sizes[:-1]])
+    return [
+        np.concatenate([np.arange(n) + start + i * n for start, n in zip(starts, sizes)])
+        for i in range(inputs)
+    ]
+
+
+@Builder.register(_SimMembrane)
+class _MembraneBuilder(_FrameBuilder):
+    def output(
+        self, begins: Tensor, charges: Sequence[Tensor], given: Sequence[Tensor], dt: Tensor
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        held = tf.where(begins, 0.0, charges[0]) + given[0]
+        return held, [held]
+
+
+@Builder.register(_SimLatch)
+class _LatchBuilder(_FrameBuilder):
+    def output(
+        self, begins: Tensor, charges: Sequence[Tensor], given: Sequence[Tensor], dt: Tensor
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        held = charges[0] + given[0]
+        return tf.where(begins, held / dt, 0.0), [tf.where(begins, 0.0, held)]
+
+
+@Builder.register(_SimGate)
+class _GateBuilder(_FrameBuilder):
+    def output(
+        self, begins: Tensor, charges: Sequence[Tensor], given: Sequence[Tensor], dt: Tensor
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        A, B = (tf.where(begins, 0.0, charge) for charge in charges)
+        a, b = given
+        return (a * (B + b) + A * b) / dt, [A + a, B + b]
+
+
+class DLSession(AbstractContextManager["DLSession"]):
+    """A simulator of NengoDL: see :class:`edgemem.networks.spiking.Session`."""
+
+    def __init__(self, built: Spiking, batch: int) -> None:
+        self.batch = batch
+        self._input = built.input
+        with built:
+            nengo_dl.configure_settings(inference_only=True)
+        self._simulator = nengo_dl.Simulator(
+            built, dt=built.network.dt, minibatch_size=batch, progress_bar=False
+        )
+
+    def __exit__(self, *error: Any) -> None:
+        self._simulator.close()
+
+    def reset(self) -> None:
+        self._simulator.reset()
+
+    def run(self, pulses: Array) -> None:
+        self._seen = self._simulator.predict_on_batch({self._input: pulses})
+
+    def take(self, probe: Any) -> Array:
+        return np.asarray(self._seen[probe], np.float64)
+
+
+def open_session(built: Spiking, batch: int) -> DLSession:
+    """A simulator that runs ``batch`` sequences side by side."""
+    return DLSession(built, batch)
