@@ -12,11 +12,12 @@ import tensorflow as tf
 from edgemem.cells import Cell
 from edgemem.ir import trace
 from edgemem.ops import Array
-from edgemem.quantize.calibration import observe
 from edgemem.quantize.prepare import absorbed
+from edgemem.quantize.rounding import sources
+from edgemem.spiking.network import SMALLEST, prepare
 from edgemem.train.batches import Batches, Frames
 from edgemem.train.fused import Fused, Passed
-from edgemem.train.spikes import amplitudes, on_spikes, populations, stages
+from edgemem.train.spikes import amplitude_of, drive_of, inverse_of, on_spikes, rate_of
 from edgemem.train.spiking_aware import SpikingAware
 from edgemem.train.trainer import Result, train
 from edgemem.train.whole import FusedGraph
@@ -24,8 +25,18 @@ from edgemem.train.whole import FusedGraph
 Tensor = Any
 
 
+MOMENTUM = 0.9
+"""Share of the old amplitudes that each batch keeps."""
+
+EPSILON = 1e-6
+"""Least size of a unit's values that is told from nothing, in shares of its amplitude."""
+
+
 class FusedSpiking(FusedGraph):
     """A network as it runs on spikes, over a sequence, with its firing rates.
+
+    Amplitudes follow the largest values of the batches while it trains; :meth:`settle` measures
+    them as a conversion does.
 
     Parameters
     ----------
@@ -33,10 +44,10 @@ class FusedSpiking(FusedGraph):
         Without norms.
     params : mapping
         Trained arrays to start from, and constants.
-    window : int
-        Most spikes of a unit in a frame.
     sequences : (n, t, n_in) float32 array
         Along which amplitudes are measured.
+    steps : int
+        Simulator steps of a frame.
     n_steps, batch, carry, seed
         See :class:`~edgemem.train.fused.Fused`.
     """
@@ -45,69 +56,71 @@ class FusedSpiking(FusedGraph):
         self,
         cell: Cell,
         params: Mapping[str, Array],
-        window: int,
         sequences: Frames,
+        steps: int,
         n_steps: int,
         batch: int,
         carry: float = 0.0,
         seed: int = 0,
     ) -> None:
-        graph = trace(cell, params)
-        travelling = populations(graph)
-        super().__init__(
-            cell,
-            params,
-            on_spikes(graph, travelling, window),
-            {name: (name,) for name in set(graph.params) - graph.constants},
-            n_steps,
-            batch,
-            carry,
-            seed,
-            [name for p in travelling for name in (p.name, p.counts)],
-        )
-        self.populations = travelling
-        shapes = graph.shapes()
-        self.n_rates = sum(int(np.prod(shapes[p.name])) for p in travelling)
+        network = prepare(trace(cell, params), sequences, steps=steps)
+        shown = [name for p in network.populations for name in (drive_of(p), rate_of(p))]
+        graph = on_spikes(network.graph, network.plan, network.window)
+        super().__init__(cell, params, graph, sources(cell), n_steps, batch, carry, seed, shown)
+        self.populations = network.populations
+        self.n_rates = sum(p.size for p in network.populations)
         self.amplitudes: dict[str, Any] = {}
-        self._graph, self._sequences = graph, sequences
+        self._first = {name: np.asarray(a) for name, a in network.amplitudes.items()}
+        self._params, self._sequences = dict(params), sequences
 
     def build_more(self) -> None:
-        for name, value in self._measured(self._graph.params).items():
-            self.amplitudes[name] = self.variable(f"{name}.amplitude", np.asarray(value), False)
+        for name, value in self._first.items():
+            self.amplitudes[name] = self.variable(f"{name}.amplitude", value, False)
 
     def settle(self) -> None:
         """Amplitudes as a conversion of the present arrays will find them."""
-        for name, value in self._measured({**self._graph.params, **self.trained()}).items():
+        graph = trace(self.cell, {**self._params, **self.trained()})
+        for name, value in prepare(graph, self._sequences).amplitudes.items():
             self.amplitudes[name].assign(value)
-
-    def _measured(self, params: Mapping[str, Array]) -> dict[str, float]:
-        observed = observe(self._graph.with_params(params), self._sequences)
-        return amplitudes({name: seen.peaks for name, seen in observed.items()}, self.populations)
 
     def through(self, x: Tensor, start: Mapping[str, Tensor], training: bool) -> Passed:
         held = {p: tf.convert_to_tensor(self.amplitudes[p.name]) for p in self.populations}
-        more = {p.amplitude: value for p, value in held.items()}
-        more.update({p.inverse: 1.0 / value for p, value in held.items()})
+        more = {amplitude_of(p): value for p, value in held.items()}
+        more.update({inverse_of(p): 1.0 / value for p, value in held.items()})
         y, after, shown = self.over_sequence(x, start, more)
-        rates = [_rates(shown[p.counts], shown[p.name]) for p in self.populations]
+        drives = {p: shown[drive_of(p)] for p in self.populations}
+        if training:
+            for p, drive in drives.items():
+                self._follow(self.amplitudes[p.name], tf.stop_gradient(drive))
+        rates = [mean_rates(shown[rate_of(p)], drives[p] / held[p]) for p in self.populations]
         return Passed(y, after, tf.concat(rates, axis=1))
 
+    def _follow(self, amplitude: Any, drive: Tensor) -> None:
+        peaks = tf.reduce_max(tf.abs(drive), axis=[0, 1])
+        peaks = tf.maximum(peaks, SMALLEST * tf.reduce_max(peaks))
+        moved = MOMENTUM * amplitude + (1.0 - MOMENTUM) * peaks
+        amplitude.assign(tf.where(peaks > 0.0, moved, amplitude))
 
-def _rates(counts: Tensor, values: Tensor) -> Tensor:
+
+def mean_rates(sent: Tensor, drive: Tensor) -> Tensor:
     """Mean rates of units, (batch, n_units), whose gradient does not see the size of the values.
 
-    A conversion measures amplitudes anew. If all values of a population shrink together, it will
-    send as many spikes as before: the gradient of ``mean |n| / W`` must be that of
-    ``mean |v| / max |v|``, which no common factor of all ``v`` changes.
+    A conversion measures amplitudes anew: if all values of a unit shrink together, it sends as
+    many spikes as before. The gradient of a rate ``mean |N| / n`` is therefore made that of
+    ``mean |x| / rms(x)`` (a measure of sparseness, Hurley & Rickard 2009), which no common factor
+    of all ``x`` changes.
+
+    Parameters
+    ----------
+    sent : (batch, n_steps, ...) tensor
+        Spikes, in shares of the steps of a window.
+    drive : (batch, n_steps, ...) tensor
+        What was to be sent, in the same unit.
     """
-    batch, n_steps = counts.shape[:2]
-    rates = tf.reduce_mean(tf.abs(tf.reshape(counts, [batch, n_steps, -1])), axis=1)
-    peak = tf.maximum(tf.reduce_max(tf.abs(values)), EPSILON)
-    return rates * (tf.stop_gradient(peak) / peak)
-
-
-EPSILON = 1e-6
-"""Least peak, of a population that says nothing."""
+    sent, drive = (tf.reshape(a, [*a.shape[:2], -1]) for a in (sent, drive))
+    size = tf.sqrt(tf.reduce_mean(drive**2, axis=[0, 1]) + EPSILON**2)
+    smooth = tf.reduce_mean(tf.abs(drive), axis=1) * (tf.stop_gradient(size) / size)
+    return smooth + tf.stop_gradient(tf.reduce_mean(tf.abs(sent), axis=1) - smooth)
 
 
 def fit_spiking(
@@ -138,16 +151,14 @@ def fit_spiking(
         As in :func:`~edgemem.train.trainer.train`.
     """
     network = absorbed(cell, params)
-    graph = trace(network.cell, network.params)
-    window = aware.steps // stages(graph, populations(graph))
 
     def layer() -> Fused:
         recipe = batches.recipe
         return FusedSpiking(
             network.cell,
             network.params,
-            window,
             sequences,
+            aware.steps,
             batches.n_steps,
             recipe.batch,
             recipe.carry,

@@ -10,11 +10,12 @@ import numpy as np
 
 from edgemem.cells import Cell
 from edgemem.errors import ConfigError
+from edgemem.ir import trace
+from edgemem.ir.passes import fold, residual
 from edgemem.ops import Array
+from edgemem.spiking.network import STEPS, SpikingNetwork
+from edgemem.spiking.populations import populations
 from edgemem.train.last import LastPart
-
-STEPS = 16
-"""Simulator steps that a frame takes."""
 
 PENALTY = 0.5
 """Weight of the firing rates above target."""
@@ -101,4 +102,12 @@ class SpikingAware(LastPart):
         return RatePenalty(self.rate_penalty, self.target_rate)
 
     def check(self, cell: Cell, params: Mapping[str, Any]) -> None:
-        """Refuse steps that are too few for the network."""
+        """Refuse steps that are too few for the windows of a frame.
+
+        Raises
+        ------
+        ConfigError
+        """
+        graph = residual(fold(trace(cell, params)))
+        ones = {p.name: np.ones(p.shape) for p in populations(graph)}
+        SpikingNetwork(graph, ones, self.steps)
