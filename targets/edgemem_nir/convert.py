@@ -10,7 +10,7 @@ from .lower import lower
 from .writing import to_bytes
 
 if TYPE_CHECKING:
-    from edgemem.target import Source
+    from edgemem.target import Features, Source
 
     from . import NirOptions
 
@@ -18,10 +18,10 @@ WITHOUT_SOUND = 0.001
 """Seconds per step of a model that has no front end to say so."""
 
 
-def convert(model: Source, options: NirOptions) -> Converted:
+def convert(model: Source, options: NirOptions, calibration: Features) -> Converted:
     """The NIR file of ``model``, which stands in front of the archive."""
     dt = options.dt or frame_seconds(getattr(model, "frontend", None))
-    return Converted(to_bytes(lower(model.graph(), dt)))
+    return Converted(to_bytes(lower(model.graph(), dt, calibration, options.levels)))
 
 
 def frame_seconds(frontend: Any) -> float:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import UnsupportedOpError
+from edgemem.errors import ConfigError, UnsupportedOpError
 from edgemem.ir import INPUT, Graph
 from edgemem.ir import Node as Op
 from edgemem.ir.passes import fold, residual
 from edgemem.ops import Array
+from edgemem.quantize.calibration import check_ranges, observe
+from edgemem.target import Features
 
+from .comparators import COUNTED, staircase
 from .network import Network, Node
 
 Value = tuple[str, ...]
@@ -25,7 +29,9 @@ CONVENTION = (
 )
 
 
-def lower(graph: Graph, dt: float) -> Network:
+def lower(
+    graph: Graph, dt: float, calibration: Features | None = None, levels: int = 64
+) -> Network:
     """``graph`` as nodes that forward Euler at ``dt`` turns into the very same steps.
 
     A state with a fixed matrix of its own becomes an integrator,
@@ -36,14 +42,19 @@ def lower(graph: Graph, dt: float) -> Network:
 
     of which one Euler step is :math:`m \\leftarrow \\bar A m + \\bar B u`. Any other state becomes
     a leaky integrator with ``tau = dt``, of which one step is the sum that leads to it. Products
-    become Linear or Affine nodes, gains Scale nodes, sums edges into one node. Arrays are float32;
-    what has two axes is laid out row by row.
+    become Linear or Affine nodes, gains Scale nodes, sums edges into one node; relu and tanh become
+    comparators (:mod:`edgemem_nir.comparators`), the one part that rounds. Arrays are float32; what
+    has two axes is laid out row by row.
 
     Parameters
     ----------
     graph : Graph
     dt : float
         Seconds from step to step.
+    calibration : (n, t, n_in) float32 array, optional
+        Along these sequences it is measured how high each relu goes; needed where there is one.
+    levels : int
+        Comparators of each unit.
 
     Raises
     ------
@@ -52,7 +63,12 @@ def lower(graph: Graph, dt: float) -> Network:
     """
     reduced = residual(fold(graph))
     refuse(reduced)
-    return _Lowering(reduced, dt).network()
+    peaks: dict[str, Array] = {}
+    if calibration is not None and any(op.op in COUNTED for op in reduced.nodes):
+        observed = observe(reduced, calibration)
+        check_ranges(reduced, observed)
+        peaks = {name: seen.peaks for name, seen in observed.items()}
+    return _Lowering(reduced, dt, peaks, levels).network()
 
 
 def refuse(graph: Graph) -> None:
@@ -70,13 +86,13 @@ def refuse(graph: Graph) -> None:
 def unsupported(graph: Graph) -> list[str]:
     """Why ``graph`` cannot be said in NIR; empty if it can."""
     found = {op.op for op in graph.nodes}
-    curves = sorted(found & {"sigmoid", "tanh", "relu"})
+    curves = sorted(found & {"sigmoid"})
     products = [op for op in graph.nodes if op.op in ("mul", "matvec") and _of_signals(op, graph)]
     reasons = []
     if curves:
         reasons.append(
-            f"{', '.join(curves)}: NIR has no node for a function of a value, only affine maps, "
-            "integrators and neurons that spike"
+            "sigmoid: NIR has no node for a function of a value, and comparators stand for relu "
+            "and tanh only, whose results are added"
         )
     if products:
         reasons.append(
@@ -95,7 +111,7 @@ def _of_signals(op: Op, graph: Graph) -> bool:
     return not (fixed[0] if op.op == "matvec" else any(fixed))
 
 
-_KNOWN = frozenset({"matvec", "add", "sub", "mul", "scale", "split", "merge", "slice"})
+_KNOWN = frozenset({"matvec", "add", "sub", "mul", "scale", "split", "merge", "slice"}) | COUNTED
 
 
 @dataclass
@@ -115,8 +131,8 @@ class _Lowering:
     :func:`~edgemem_nir.order.evaluation_order` and NIRTorch do, come to the same order.
     """
 
-    def __init__(self, graph: Graph, dt: float) -> None:
-        self._graph, self._dt = graph, dt
+    def __init__(self, graph: Graph, dt: float, peaks: Mapping[str, Array], levels: int) -> None:
+        self._graph, self._dt, self._peaks, self._levels = graph, dt, peaks, levels
         self._shapes = graph.shapes()
         self._drafts: dict[str, _Draft] = {}
         self._values: dict[str, Value] = {s: (_held(s),) for s in graph.states}
@@ -137,6 +153,8 @@ class _Lowering:
         a = self._values.get(op.inputs[0], ())
         if op.op in ("split", "merge"):
             return a
+        if op.op in COUNTED:
+            return self._counted(op, a)
         if op.op == "matvec":
             weight = self._blocks(self._graph.params[op.inputs[0]], op.inputs[1])
             return self._linear(op.inputs[0], weight, self._values[op.inputs[1]])
@@ -191,6 +209,25 @@ class _Lowering:
 
     def _linear(self, label: str, weight: Array, value: Value) -> Value:
         return self._emit(label, "Linear", value, weight=weight)
+
+    def _counted(self, op: Op, value: Value) -> Value:
+        """One comparator a level for each element, and their count as a value."""
+        if op.op == "relu" and op.name not in self._peaks:
+            raise ConfigError("relu: how high it goes must be measured; give calibration sequences")
+        size = self._size(op.name)
+        peaks = self._peaks.get(op.name, np.ones(size)).reshape(-1)
+        steps = staircase(op.op, peaks, self._levels)
+        each = np.kron(np.eye(size), np.ones((self._levels, 1)))
+        spread = self._linear(f"{op.name}_spread", each, value)
+        ones = np.ones(size * self._levels)
+        neurons = {"tau": self._dt * ones, "r": ones, "v_leak": 0 * ones}
+        spikes = self._emit(
+            op.name, "LIF", spread, **neurons, v_threshold=steps.thresholds.reshape(-1)
+        )
+        weight, lowest = (steps.height * each).T, np.full(size, steps.lowest)
+        if not lowest.any():
+            return self._linear(f"{op.name}_count", weight, spikes)
+        return self._emit(f"{op.name}_count", "Affine", spikes, weight=weight, bias=lowest)
 
     def _one(self, value: Value) -> Value:
         """``value`` as a single node, since an Output takes one."""

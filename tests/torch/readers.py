@@ -22,8 +22,10 @@ from snntorch.export_nir import export_to_nir
 from snntorch.import_nir import import_from_nir
 
 import edgemem_nir
+from edgemem import model, pretrained
 from edgemem.cells import LMU, Cell, Dense, Norm, Stack
 from edgemem.ir import trace
+from edgemem.runtime.detector import decide
 from edgemem.spiking.lif import LIFNetwork, Population, Projection
 from edgemem_nir.executor import Executor
 from edgemem_nir.lower import lower
@@ -234,3 +236,42 @@ def test_nirtorch_runs_a_linear_memory(name: str) -> None:
     expected, _ = graph.scan(x)
     error = np.sqrt(np.mean((theirs(module, x) - expected) ** 2) / np.mean(expected**2))
     assert error < 1e-5
+
+
+class Neurons(torch.nn.Module):
+    """Norse's LIF at ``dt`` seconds a step, whose state NIRTorch keeps."""
+
+    def __init__(self, node: nir.LIF, dt: float) -> None:
+        super().__init__()
+        parameters = norse.torch.LIFBoxParameters(
+            tau_mem_inv=torch.tensor(1 / node.tau),
+            v_th=torch.tensor(node.v_threshold),
+            v_leak=torch.tensor(node.v_leak),
+            reset_method=norse.torch.functional.reset.reset_value,
+        )
+        self.cell = norse.torch.LIFBoxCell(parameters, dt=dt)
+
+    def forward(self, x, state=None):  # type: ignore[no-untyped-def]
+        return self.cell(x, state)
+
+
+def test_nirtorch_runs_a_trained_network() -> None:
+    """The pretrained network of keywords, its relu units as comparators: the same decisions."""
+    trained = model.load(pretrained.resolve("kws12-lmu-small", pretrained.MODEL))
+    network = lower(trained.graph(), 0.02, trained.calibration.features, 32)
+    x = trained.validation.features[::8].astype(float)
+    executor = Executor(network)
+    ours = executor.run({executor.inputs[0]: x})[executor.outputs[0]]
+    module = nirtorch.nir_to_torch(
+        nir.read(io.BytesIO(to_bytes(network))),
+        {
+            nir.Affine: affine,
+            nir.I: lambda node: Integrator(node, 0.02),
+            nir.LIF: lambda node: Neurons(node, 0.02),
+        },
+    )
+    found = theirs(module, x)
+    # an input on the edge of a level may fall otherwise in float32
+    assert np.sqrt(np.mean((found - ours) ** 2) / np.mean(ours**2)) < 1e-2
+    window = trained.detector.window
+    np.testing.assert_array_equal(decide(found, window), decide(ours, window))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
 from edgemem.cells.lmu import legendre_delay
-from edgemem.errors import UnsupportedOpError
+from edgemem.errors import ConfigError, UnsupportedOpError
 from edgemem.ir import Graph, trace
 from edgemem.ops import Array
+from edgemem_nir.comparators import staircase
 from edgemem_nir.executor import Executor
 from edgemem_nir.hdf5 import parse
 from edgemem_nir.lower import lower
@@ -132,12 +135,73 @@ def test_names_stand_in_the_order_of_computation() -> None:
     ("cell", "reason"),
     [
         (LEM(3, 4), "mul: its products of two signals have no node in NIR"),
-        (LSTM(3, 4), "sigmoid, tanh: NIR has no node for a function of a value"),
+        (LSTM(3, 4), "sigmoid: NIR has no node for a function of a value"),
         (GRU(3, 4), "mul: its products of two signals"),
-        (Dense(3, 4, "relu"), "relu: NIR has no node for a function"),
-        (LMU.paper(3, 4, 4, 9.0), "^target 'nir' cannot lower this network: tanh: NIR has no"),
+        (Dense(3, 4, "sigmoid"), "^target 'nir' cannot lower this network: sigmoid: NIR has no"),
     ],
 )
 def test_what_has_no_node_is_refused_with_a_reason(cell: Cell, reason: str) -> None:
     with pytest.raises(UnsupportedOpError, match=reason):
         lower(traced(cell), 0.01)
+
+
+FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda x: np.maximum(x, 0.0),
+    "tanh": np.tanh,
+}
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    op=st.sampled_from(sorted(FUNCTIONS)),
+    levels=st.integers(1, 100),
+    peak=st.floats(0.01, 100.0),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_comparators_round_to_the_nearest_level(
+    op: str, levels: int, peak: float, seed: int
+) -> None:
+    x = np.random.default_rng(seed).uniform(-1.2, 1.0, 200) * (peak if op == "relu" else 3.0)
+    steps = staircase(op, np.array([peak]), levels)
+    counted = steps.lowest + steps.height[0] * np.sum(x[:, None] > steps.thresholds, axis=1)
+    exact = FUNCTIONS[op](x)
+    nearest = np.rint((exact - steps.lowest) / steps.height[0]) * steps.height[0] + steps.lowest
+    np.testing.assert_allclose(counted, nearest, atol=1e-9 * peak)
+    assert np.all(np.abs(counted - exact) <= steps.height[0] * (0.5 + 1e-9))
+
+
+def test_a_unit_that_the_calibration_never_woke_has_the_levels_of_the_others() -> None:
+    steps = staircase("relu", np.array([2.0, 0.0, 4.0]), 4)
+    np.testing.assert_allclose(steps.height, [0.5, 0.5, 1.0])
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_more_levels_are_nearer(activation: str) -> None:
+    cell = LMU(3, 6, 4, 9.0, 2, True, True, True, True, True, activation)
+    graph = traced(cell)
+    x = np.random.default_rng(4).normal(size=(4, 60, 3))
+    expected, _ = graph.scan(x)
+    calibration = x.astype(np.float32)
+    errors = {n: distance(run(lower(graph, 0.01, calibration, n), x), expected) for n in (16, 256)}
+    assert errors[256] < 0.01
+    assert errors[256] < errors[16] / 8
+
+
+def test_comparators_are_neurons_that_forget_within_a_step() -> None:
+    graph = traced(Dense(3, 2, "relu"))
+    x = np.random.default_rng(5).normal(size=(1, 50, 3)).astype(np.float32)
+    network = lower(graph, 0.02, x, 10)
+    (neurons,) = of_kind(network, "LIF")
+    values = network.nodes[neurons].values
+    assert values["v_threshold"].shape == (20,)
+    np.testing.assert_allclose(values["tau"], 0.02)
+    executor = Executor(network)
+    executor.step({executor.inputs[0]: x[0, 0]})
+    spikes = executor.values[neurons].reshape(2, 10)
+    # a thermometer: what is above a level is above those below
+    assert np.all(np.diff(spikes, axis=1) <= 0)
+
+
+def test_a_relu_whose_range_nobody_measured() -> None:
+    with pytest.raises(ConfigError, match="relu: how high it goes must be measured"):
+        lower(traced(Dense(3, 4, "relu")), 0.01)

@@ -90,9 +90,23 @@ def test_the_step_is_the_front_end_s_hop_unless_another_is_asked_for() -> None:
     assert dt(dt=0.5) == 0.5
 
 
-def test_a_step_that_cannot_be() -> None:
-    with pytest.raises(ConfigError, match=r"dt: must be a number of seconds, 0 or greater"):
-        NirOptions(dt=-0.1)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dt": -0.1}, "dt: must be a number of seconds, 0 or greater"),
+        ({"dt": float("nan")}, "dt: must be a number of seconds"),
+        ({"levels": 0}, "levels: must be from 1 to 1024"),
+        ({"levels": 5000}, "levels: must be from 1 to 1024"),
+    ],
+)
+def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NirOptions(**options)
+
+
+def test_activations_cost_what_their_levels_say() -> None:
+    found = [conversion.convert(model("relu"), "nir", {"levels": n})[1] for n in (64, 256)]
+    assert 1e-4 < found[1].distance < found[0].distance / 2 < 0.05
 
 
 def test_any_reader_of_nir_opens_the_file(folder: Path) -> None:
@@ -131,15 +145,9 @@ def test_lem_is_refused_with_the_reason(tmp_path: Path) -> None:
     lem = pretrained.resolve("kws12-lem", pretrained.MODEL)
     refused = run("convert", lem, "--target", "nir", "--out", tmp_path / "lem.nir")
     assert refused.exit_code == 1
-    assert "cannot lower sigmoid, tanh;" in refused.output
+    assert "cannot lower sigmoid; sigmoid: NIR has no node for a function" in refused.output
     assert "mul: its products of two signals have no node in NIR" in refused.output
     assert not (tmp_path / "lem.nir").exists()
-
-
-def test_an_activation_is_refused_with_the_reason(tmp_path: Path) -> None:
-    save(model("relu"), tmp_path / "relu.model")
-    refused = run("convert", tmp_path / "relu.model", "--target", "nir", "--out", tmp_path / "a")
-    assert "cannot lower relu; relu: NIR has no node for a function" in refused.output
 
 
 def built(network: Network | bytes) -> Artefact:
@@ -198,5 +206,5 @@ def test_without_h5py(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_manifest_says_what_it_is(folder: Path) -> None:
     opened = artefact.read(folder / "out.nir")
     assert opened.target == "nir" and opened.labels == LABELS
-    assert json.loads(json.dumps(opened.manifest))["tolerance"]["distance"] == 1e-5
+    assert json.loads(json.dumps(opened.manifest))["tolerance"]["distance"] == 0.2
     assert replace(opened, origin="there").payload.startswith(b"\x89HDF")
