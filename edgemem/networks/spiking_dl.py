@@ -222,7 +222,7 @@ class DLSession(AbstractContextManager["DLSession"]):
         self._simulator.reset()
 
     def run(self, pulses: Array) -> None:
-        self._seen = self._simulator.predict_on_batch({self._input: pulses})
+        self._seen = self._simulator.predict_on_batch({self._input: pulses}, stateful=True)
 
     def take(self, probe: Any) -> Array:
         return np.asarray(self._seen[probe], np.float64)
