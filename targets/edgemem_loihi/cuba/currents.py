@@ -2,7 +2,7 @@
 
 Single synapses go through a list for each source; of dense matrices either the rows of the sources
 that spiked are added up, or all of them in one product of matrices. All sums are exact: weights
-are whole numbers of the unit 64, and the floats are wide enough for the largest sum.
+are multiples of 64, and the floats are wide enough for the largest sum.
 """
 
 from __future__ import annotations
@@ -11,35 +11,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from edgemem_loihi.cuba.chip import Synapses, shifted
+from edgemem_loihi.cuba.blockwise import Block, joined, series
+from edgemem_loihi.cuba.chip import Synapses
 from edgemem_loihi.cuba.layout import Layout
 
 Floats = NDArray[Any]
 Indices = NDArray[np.intp]
 
+# Nanoseconds, measured on a server's core: a call, an element of a row that is added up, one of a
+# list, one of a product for each sequence. They decide how sums are computed, never what they are.
+_CALL, _ROW, _LISTED, _PRODUCT = 5000.0, 0.4, 4.0, 0.025
+_LEAST = 8
+"""Sequences that a product costs at least."""
+_ACTIVE = 0.05
+"""Share of the sources that spikes in a step, where that is not known yet."""
 _DENSE = 0.1
-"""Share of a matrix that must be there for the matrix to be kept whole."""
-_NARROW = 16
-"""Targets below which single synapses cost less."""
-
-# nanoseconds, measured: a call, an element of a row that is added up, one of a product
-_CALL, _ROW, _PRODUCT = 5000.0, 0.4, 0.025
+"""Share of a matrix's weights below which it is single synapses in any case."""
 
 
 class Matrix:
-    """All weights between two parts.
+    """All weights between neighbouring sources and neighbouring targets.
 
     Parameters
     ----------
-    sources, targets : slice
-    weights : (n_source, n_target) float array
-        In units of 64.
+    block : Block
+    dtype : dtype
     """
 
-    def __init__(self, sources: slice, targets: slice, weights: Floats) -> None:
-        self._sources, self._targets, self._weights = sources, targets, weights
+    def __init__(self, block: Block, dtype: Any) -> None:
+        self._sources = slice(block.row, block.row + block.rows)
+        self._targets = slice(block.column, block.column + block.columns)
+        self._weights = block.weights.astype(dtype)
 
     def add(self, spikes: NDArray[np.bool_], q: Floats) -> None:
         """Add what ``spikes`` (batch, width of the sources) bring to ``q`` (batch, width)."""
@@ -48,14 +53,43 @@ class Matrix:
         if rows == 0:
             return
         into = q[:, self._targets]
-        n_source, n_target = self._weights.shape
-        apart = _CALL * len(q) + _ROW * rows * n_target
-        together = _CALL + _PRODUCT * n_source * n_target * max(len(q), 8)
-        if together < apart:
+        apart = _CALL * len(q) + _ROW * rows * self._weights.shape[1]
+        if _product(self._weights.size, len(q)) < apart:
             into += fired.astype(self._weights.dtype) @ self._weights
             return
         for row, of_row in zip(into, fired):
             row += np.add.reduce(self._weights.take(np.flatnonzero(of_row), axis=0), axis=0)
+
+
+class Series:
+    """Matrices of one shape at equal distances (:func:`~.blockwise.series`), at one go.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+    dtype : dtype
+    """
+
+    def __init__(self, blocks: Sequence[Block], dtype: Any) -> None:
+        first, second = blocks[0], blocks[1]
+        self._row, self._column = first.row, first.column
+        self._rows, self._columns = second.row - first.row, second.column - first.column
+        self._weights = np.stack([b.weights for b in blocks]).astype(dtype)
+
+    def add(self, spikes: NDArray[np.bool_], q: Floats) -> None:
+        """See :meth:`Matrix.add`."""
+        fired = self._parts(spikes, self._row, self._rows, self._weights.shape[1])
+        into = self._parts(q, self._column, self._columns, self._weights.shape[2])
+        into += np.matmul(fired.astype(self._weights.dtype), self._weights)
+
+    def _parts(self, values: NDArray[Any], start: int, apart: int, size: int) -> NDArray[Any]:
+        """A view, (n_blocks, batch, size)."""
+        row, column = values.strides
+        return as_strided(
+            values[:, start:],
+            (len(self._weights), len(values), size),
+            (apart * column, row, column),
+        )
 
 
 class Lists:
@@ -66,22 +100,35 @@ class Lists:
     sources, targets : (n,) integer array
         Columns.
     weights : (n,) array
-        In units of 64.
     n_source : int
         Width of the sources.
+    cuts : sequence of slice
+        Columns of the parts of the targets.
     """
 
-    def __init__(self, sources: Any, targets: Any, weights: Any, n_source: int) -> None:
+    def __init__(
+        self,
+        sources: Indices,
+        targets: Indices,
+        weights: Floats,
+        n_source: int,
+        cuts: Sequence[slice],
+    ) -> None:
         order = np.argsort(sources, kind="stable")
-        self._targets = targets[order].astype(np.intp)
+        columns, self._targets = np.unique(targets[order], return_inverse=True)
         self._weights = weights[order].astype(np.float64)
         self._lengths = np.bincount(sources, minlength=n_source)
         self._starts = np.cumsum(self._lengths) - self._lengths
+        self._width = len(columns)
+        bounds = [np.searchsorted(columns, (cut.start, cut.stop)) for cut in cuts]
+        self._ours = [slice(int(start), int(stop)) for start, stop in bounds]
+        self._theirs = [_slice(columns[own] - cut.start) for own, cut in zip(self._ours, cuts)]
+        self._sums: Floats | None = None
 
-    def add(self, active: Indices, q: Floats) -> None:
-        """Add what the spikes at ``active``, flat indices (batch, n_source), bring to ``q``."""
-        batch, width = q.shape
-        row, source = np.divmod(active, len(self._lengths))
+    def collect(self, active: Indices, batch: int) -> None:
+        """Add up what the spikes at ``active``, flat indices (batch, n_source), bring."""
+        self._sums = None
+        row, source = np.divmod(active, len(self._lengths)) if batch > 1 else (active, active)
         lengths = self._lengths[source]
         total = int(lengths.sum())
         if total == 0:
@@ -91,9 +138,15 @@ class Lists:
         places += np.arange(total)
         targets = self._targets[places]
         if batch > 1:
-            targets += np.repeat(row * width, lengths)
-        sums = np.bincount(targets, self._weights[places], minlength=batch * width)
-        np.add(q, sums.reshape(q.shape), out=q, casting="unsafe")
+            targets += np.repeat(row * self._width, lengths)
+        sums = np.bincount(targets, self._weights[places], minlength=batch * self._width)
+        self._sums = sums.reshape(batch, self._width)
+
+    def add(self, part: int, q: Floats) -> None:
+        """Add that to ``q`` (batch, n) of a part."""
+        own = self._ours[part]
+        if self._sums is not None and own.stop > own.start:
+            q[:, self._theirs[part]] += self._sums[:, own]
 
 
 class Currents:
@@ -104,60 +157,107 @@ class Currents:
     synapses : iterable of Synapses
         All from those sources.
     sources, targets : Layout
+    cuts : sequence of slice
+        Columns of the parts of the targets.
+    batch : int
     dtype : dtype
         Of the sums.
     """
 
     def __init__(
-        self, synapses: Iterable[Synapses], sources: Layout, targets: Layout, dtype: Any
+        self,
+        synapses: Iterable[Synapses],
+        sources: Layout,
+        targets: Layout,
+        cuts: Sequence[slice],
+        batch: int,
+        dtype: Any,
     ) -> None:
         between: dict[tuple[str, str], list[Synapses]] = {}
         for s in synapses:
             between.setdefault((s.source, s.target), []).append(s)
-        self._matrices: list[Matrix] = []
-        single: list[tuple[Any, Any, Any]] = []
+        blocks: list[list[Block]] = [[] for _ in cuts]
+        single = [np.empty((3, 0), np.intp)]
         for (source, target), groups in between.items():
-            columns, into = sources.columns[source], targets.columns[target]
+            rows, columns = sources.columns[source], targets.columns[target]
             i, j, w = _listed(groups)
-            shape = (columns.stop - columns.start, into.stop - into.start)
-            if w.size >= _DENSE * shape[0] * shape[1] and shape[1] >= _NARROW:
-                # several groups between the same two parts are one matrix: exact as well
-                flat = np.bincount(i * shape[1] + j, w, minlength=shape[0] * shape[1])
-                self._matrices.append(Matrix(columns, into, flat.reshape(shape).astype(dtype)))
-            elif w.size:
-                single.append((i + columns.start, j + into.start, w))
-        self._lists = None
-        if single:
-            i, j, w = (np.concatenate(part) for part in zip(*single))
-            self._lists = Lists(i, j, w, sources.width)
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            if w.size < _DENSE * shape[0] * shape[1]:
+                single.append(np.stack([i + rows.start, j + columns.start, w]))
+                continue
+            # several groups between the same two parts are one matrix: exact as well
+            flat = np.bincount(i * shape[1] + j, w, minlength=shape[0] * shape[1])
+            whole = Block(rows.start, columns.start, flat.reshape(shape))
+            for of_part, cut in zip(blocks, cuts):
+                of_part.extend(whole.within(cut))
+        self._dense: list[list[Matrix | Series]] = [[] for _ in cuts]
+        for dense, of_part, cut in zip(self._dense, blocks, cuts):
+            for run in series(joined(of_part)):
+                if _worth(run, batch):
+                    dense.append(Series(run, dtype) if len(run) > 1 else Matrix(run[0], dtype))
+                else:
+                    single.extend(block.listed(cut.start) for block in run)
+        i, j, w = np.concatenate(single, axis=1)
+        self._lists = Lists(i, j, w, sources.width, cuts) if w.size else None
+        self._batch = batch
+        self._silent = True
 
-    def add(self, spikes: NDArray[np.bool_], active: Indices, q: Floats) -> None:
-        """Add what ``spikes`` (batch, width), whose flat indices are ``active``, bring to ``q``."""
-        if active.size == 0:
+    def collect(self, spikes: NDArray[np.bool_]) -> None:
+        """Take in the spikes of a step, (batch, width of the sources)."""
+        self._spikes = spikes
+        self._silent = not spikes.any()
+        if self._lists is not None and not self._silent:
+            self._lists.collect(np.flatnonzero(spikes), self._batch)
+
+    def add(self, part: int, q: Floats) -> None:
+        """Add what they bring to the compartments of a part to ``q`` (batch, n)."""
+        if self._silent:
             return
-        for matrix in self._matrices:
-            matrix.add(spikes, q)
+        for dense in self._dense[part]:
+            dense.add(self._spikes, q)
         if self._lists is not None:
-            self._lists.add(active, q)
+            self._lists.add(part, q)
+
+
+def _worth(run: Sequence[Block], batch: int) -> bool:
+    """Whether matrices cost less than lists, at ordinary rates of spikes."""
+    size = sum(block.weights.size for block in run)
+    synapses = sum(np.count_nonzero(block.weights) for block in run)
+    spikes = _ACTIVE * batch
+    dense = _product(size, batch)
+    if len(run) == 1:
+        dense = min(dense, _CALL * (batch + 1) + _ROW * spikes * size)
+    return bool(dense < _LISTED * spikes * synapses)
+
+
+def _slice(columns: Indices) -> Indices | slice:
+    """A slice where columns are neighbours: it costs less than a list of them."""
+    if columns.size and columns[-1] - columns[0] == columns.size - 1:
+        return slice(int(columns[0]), int(columns[-1]) + 1)
+    return columns
+
+
+def _product(size: int, batch: int) -> float:
+    """Nanoseconds of a product with so many weights."""
+    return _CALL + _PRODUCT * size * max(batch, _LEAST)
 
 
 def _listed(groups: Sequence[Synapses]) -> tuple[Indices, Indices, Indices]:
-    """Sources, targets and weights in units of 64 of some groups."""
+    """Sources, targets and effective weights of some groups."""
     return (
         np.concatenate([s.sources for s in groups]).astype(np.intp),
         np.concatenate([s.targets for s in groups]).astype(np.intp),
-        np.concatenate([shifted(s.weights, s.exponent) for s in groups]).astype(np.intp),
+        np.concatenate([s.effective for s in groups]).astype(np.intp),
     )
 
 
 def most(synapses: Iterable[Synapses], targets: Layout) -> NDArray[np.float64]:
-    """The most that can arrive at each compartment in one step, in units of 64."""
+    """The most that can arrive at each compartment in one step."""
     total = np.zeros(targets.width)
     for s in synapses:
         columns = targets.columns[s.target]
         size = columns.stop - columns.start
-        weights = np.abs(shifted(s.weights, s.exponent))
-        total[columns] += np.bincount(s.targets, weights, minlength=size)
+        total[columns] += np.bincount(s.targets, np.abs(s.effective), minlength=size)
     return total
 
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.energy import Counts
 from edgemem.errors import ConfigError, ShapeError, UnknownNameError
-from edgemem_loihi.cuba import limits
 from edgemem_loihi.cuba.chip import Ints, Network
 from edgemem_loihi.cuba.currents import Currents, fan_out, most
-from edgemem_loihi.cuba.kernel import Kernel, Moment
-from edgemem_loihi.cuba.layout import Layout, alike, runs
+from edgemem_loihi.cuba.kernel import Bools, Moment
+from edgemem_loihi.cuba.layout import Layout, order
 from edgemem_loihi.cuba.overflow import Overflow, Refuse, Wrap
+from edgemem_loihi.cuba.part import Part
 from edgemem_loihi.cuba.recording import Recording
-
-Bools = NDArray[np.bool_]
+from edgemem_loihi.cuba.registers import Registers
 
 _BLOCK = 32_768
 """Compartments that are updated at a time: their registers stay in the cache."""
+_NARROWEST = 256
+"""Of one sequence: below that, calls cost more than what they do."""
 
 
 class Emulator:
@@ -47,28 +49,23 @@ class Emulator:
         if batch < 1:
             raise ConfigError(f"emulator: a batch of {batch}; at least 1 is needed")
         self.network, self.batch = network, batch
-        populations = alike(network.populations)
+        populations = {name: network.populations[name] for name in order(network)}
         self._inputs = Layout(network.inputs)
         self._layout = Layout({name: c.size for name, c in populations.items()})
+        registers = Registers.of(populations.values())
         arriving = most(network.synapses, self._layout)
-        dtype = np.float32 if arriving.max() <= 1 << 24 else np.float64
+        # all weights are multiples of 64: 24 bits of a float hold sums of up to 30
+        dtype = np.float32 if arriving.max() <= 1 << 30 else np.float64
+        cuts = self._layout.cuts(max(_NARROWEST, _BLOCK // batch))
         own = [s for s in network.synapses if s.source in populations]
         outer = [s for s in network.synapses if s.source not in populations]
-        self._from_inputs = Currents(outer, self._inputs, self._layout, dtype)
-        self._from_populations = Currents(own, self._layout, self._layout, dtype)
-        self._kernels = []
-        for names in runs(populations.items()):
-            columns = self._layout.columns
-            part = slice(columns[names[0]].start, columns[names[-1]].stop)
-            kernel = Kernel(
-                [populations[n] for n in names], arriving[part] * (1 << limits.WEIGHT_SHIFT)
-            )
-            self._kernels.append((part, kernel))
-        self._refractory = np.concatenate([c.refractory for c in populations.values()])
-        self._rests = bool((self._refractory > 1).any())
-        self._q = np.zeros((batch, self._layout.width), dtype)
-        self._rows = max(1, _BLOCK // self._layout.width)
-        self._scratch = np.empty((min(self._rows, batch), self._layout.width), np.int32)
+        self._from = [
+            Currents(synapses, sources, self._layout, cuts, batch, dtype)
+            for synapses, sources in ((outer, self._inputs), (own, self._layout))
+        ]
+        self._parts = [Part(c, registers.part(c), arriving[c], batch, dtype) for c in cuts]
+        self._fired = np.zeros((batch, self._layout.width), bool)
+        self._before = np.zeros_like(self._fired)
         self._wrap = Wrap()
         self._overflow: Overflow = self._wrap
         if strict:
@@ -77,16 +74,10 @@ class Emulator:
 
     def reset(self) -> None:
         """Back to the zero state; counts start again as well."""
-        shape = (self.batch, self._layout.width)
-        self._u, self._v = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        self._fired = np.zeros(shape, bool)
-        self._active: NDArray[np.intp] = np.empty(0, np.intp)
-        # flat indices of compartments at rest, and the first step in which they are not
-        self._resting: NDArray[np.intp] = np.empty(0, np.intp)
-        self._until: NDArray[np.intp] = np.empty(0, np.intp)
-        self._sent = np.zeros(shape, np.int64)
+        for part in self._parts:
+            part.reset()
+        self._fired[...] = False
         self._sent_in = np.zeros(self._inputs.width, np.int64)
-        self._updates = 0
         self.steps = 0
         self._wrap.counts.update(dict.fromkeys(self._wrap.counts, 0))
 
@@ -99,7 +90,7 @@ class Emulator:
     def sent(self) -> dict[str, NDArray[np.int64]]:
         """Spikes of every unit of the inputs and populations since the zero state, over the
         batch."""
-        totals = self._sent.sum(axis=0)
+        totals = np.concatenate([part.sent() for part in self._parts])
         return {
             **{name: self._sent_in[c] for name, c in self._inputs.columns.items()},
             **{name: totals[self._layout.columns[name]] for name in self.network.populations},
@@ -107,15 +98,15 @@ class Emulator:
 
     def spikes(self, population: str) -> Bools:
         """Spikes of the last step, (batch, n)."""
-        return self._fired[:, self._columns(population)]
+        return self._fired[:, self._columns(population)].copy()
 
     def u(self, population: str) -> Ints:
         """Currents after the last step, (batch, n)."""
-        return self._u[:, self._columns(population)]
+        return self._joined([part.u for part in self._parts], population)
 
     def v(self, population: str) -> Ints:
         """Voltages after the last step, (batch, n)."""
-        return self._v[:, self._columns(population)]
+        return self._joined([part.v for part in self._parts], population)
 
     def step(self, inputs: Mapping[str, NDArray[np.generic]] | None = None) -> None:
         """One step.
@@ -130,7 +121,7 @@ class Emulator:
         ChipOverflowError
             In strict mode.
         """
-        self._advance(self._joined(inputs or {}, (self.batch,)))
+        self._advance(self._arriving(inputs or {}, (self.batch,)))
 
     def run(
         self,
@@ -162,28 +153,20 @@ class Emulator:
             if not given:
                 raise ConfigError("run: without inputs, the number of steps must be given")
             steps = next(iter(given.values())).shape[1]
-        arriving = np.ascontiguousarray(self._joined(given, (self.batch, steps)).swapaxes(0, 1))
-        sources = {"spikes": self._fired, "u": self._u, "v": self._v}
-        wanted = {"spikes": spikes, "u": u, "v": v}
-        taken = [
-            (kind, name, sources[kind][:, self._columns(name)])
-            for kind, names in wanted.items()
-            for name in names
-        ]
+        arriving = np.ascontiguousarray(self._arriving(given, (self.batch, steps)).swapaxes(0, 1))
         recording = Recording(
-            *(
-                {
-                    name: np.empty((self.batch, steps, part.shape[1]), part.dtype)
-                    for of, name, part in taken
-                    if of == kind
-                }
-                for kind in wanted
-            )
+            spikes={name: self._room(name, steps, bool) for name in spikes},
+            u={name: self._room(name, steps, np.int32) for name in u},
+            v={name: self._room(name, steps, np.int32) for name in v},
         )
         for t in range(steps):
             self._advance(arriving[t])
-            for kind, name, part in taken:
-                getattr(recording, kind)[name][:, t] = part
+            for name, fired in recording.spikes.items():
+                fired[:, t] = self.spikes(name)
+            for name, currents in recording.u.items():
+                currents[:, t] = self.u(name)
+            for name, voltages in recording.v.items():
+                voltages[:, t] = self.v(name)
         return recording
 
     def counts(self, frames: int = 0) -> Counts:
@@ -199,11 +182,12 @@ class Emulator:
         sizes = self.network.sizes
         fan = fan_out(self.network.synapses, sizes)
         sent = self.sent
+        active = sum(part.updates for part in self._parts)
         return Counts(
             frames=frames,
             synaptic_operations=sum(int(sent[name] @ fan[name]) for name in sizes),
-            active_updates=self._updates,
-            idle_updates=self.steps * self.batch * self._layout.width - self._updates,
+            active_updates=active,
+            idle_updates=self.steps * self.batch * self._layout.width - active,
             messages=sum(int(sent[name].sum()) for name in sizes),
             barriers=self.steps * self.batch,
         )
@@ -211,54 +195,45 @@ class Emulator:
     def _advance(self, arriving: Bools) -> None:
         """One step; ``arriving`` has shape (batch, width of the inputs)."""
         self.steps += 1
-        self._q[...] = 0.0
-        if self._inputs.width:
-            self._from_inputs.add(arriving, np.flatnonzero(arriving), self._q)
-            self._sent_in += arriving.sum(axis=0)
-        self._from_populations.add(self._fired, self._active, self._q)
-        for start in range(0, self.batch, self._rows):
-            self._update(slice(start, min(start + self._rows, self.batch)))
-        self._spike()
+        # spikes of populations arrive one step later: what is written now is not what is read
+        self._before, self._fired = self._fired, self._before
+        for currents, spikes in zip(self._from, (arriving, self._before)):
+            currents.collect(spikes)
+        self._sent_in += arriving.sum(axis=0)
+        for k, part in enumerate(self._parts):
+            part.q[...] = 0.0
+            for currents in self._from:
+                currents.add(k, part.q)
+            part.step(self._fired, self._moment(part))
 
-    def _update(self, rows: slice) -> None:
-        scratch = self._scratch[: rows.stop - rows.start]
-        for part, kernel in self._kernels:
+    def _room(self, population: str, steps: int, dtype: type[Any]) -> NDArray[Any]:
+        columns = self._columns(population)
+        return np.empty((self.batch, steps, columns.stop - columns.start), dtype)
 
-            def where(row: int, column: int, part: slice = part) -> str:
-                unit = self._layout.unit(part.start + column)
-                return f"{unit} (sequence {rows.start + row})" if self.batch > 1 else unit
+    def _moment(self, part: Part) -> Moment:
+        def where(row: int, column: int) -> str:
+            unit = self._layout.unit(part.columns.start + column)
+            return f"{unit} (sequence {row})" if self.batch > 1 else unit
 
-            self._updates += kernel.update(
-                self._q[rows, part],
-                self._u[rows, part],
-                self._v[rows, part],
-                self._fired[rows, part],
-                scratch[:, part],
-                Moment(self.steps, self._overflow, where),
-            )
+        return Moment(self.steps, self._overflow, where)
 
-    def _spike(self) -> None:
-        """Hold what rests at zero, reset what spiked."""
-        fired, v = self._fired.reshape(-1), self._v.reshape(-1)
-        if self._resting.size:
-            fired[self._resting] = False
-            v[self._resting] = 0
-        self._active = active = np.flatnonzero(fired)
-        v[active] = 0
-        self._sent.reshape(-1)[active] += 1
-        if self._rests:
-            until = self.steps + self._refractory[active % self._layout.width]
-            still = self._until > self.steps + 1
-            new = until > self.steps + 1
-            self._resting = np.concatenate([self._resting[still], active[new]])
-            self._until = np.concatenate([self._until[still], until[new]])
+    def _joined(self, values: Sequence[Ints], population: str) -> Ints:
+        """The columns of a population out of an array of each part."""
+        wanted = self._columns(population)
+        return np.concatenate(
+            [
+                of_part[:, max(wanted.start - c.start, 0) : max(wanted.stop - c.start, 0)]
+                for of_part, c in zip(values, (part.columns for part in self._parts))
+            ],
+            axis=1,
+        )
 
     def _columns(self, population: str) -> slice:
         if population not in self._layout.columns:
             raise UnknownNameError("population", population, self._layout.columns)
         return self._layout.columns[population]
 
-    def _joined(self, inputs: Mapping[str, NDArray[np.generic]], lead: tuple[int, ...]) -> Bools:
+    def _arriving(self, inputs: Mapping[str, NDArray[np.generic]], lead: tuple[int, ...]) -> Bools:
         joined = np.zeros((*lead, self._inputs.width), bool)
         for name, spikes in inputs.items():
             if name not in self._inputs.columns:

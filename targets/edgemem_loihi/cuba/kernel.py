@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem_loihi.cuba import limits
-from edgemem_loihi.cuba.chip import Compartments, Ints
-from edgemem_loihi.cuba.layout import traits
+from edgemem_loihi.cuba.chip import Ints
 from edgemem_loihi.cuba.overflow import Overflow, Where
+from edgemem_loihi.cuba.registers import Registers
 
 Bools = NDArray[np.bool_]
 
 _SCALE = 1 << limits.DECAY_BITS
-_UNIT = 1 << limits.WEIGHT_SHIFT
 
 
 @dataclass(frozen=True)
@@ -37,37 +35,32 @@ class Moment:
 
     def held(self, quantity: str, values: NDArray[Any], bits: int) -> None:
         """Bring ``values`` into their register, in place."""
-        if _leaves(values, 1 << bits):
+        half = 1 << bits
+        if values.max() >= half or values.min() < -half:
             values[...] = self.overflow(quantity, values, bits, self.step, self.where)
 
 
 class Kernel:
-    """Compartments that need the same parts of the update (:func:`~.layout.traits`).
+    """The parts of the update that some compartments need.
 
     Parameters
     ----------
-    compartments : sequence of Compartments
+    registers : Registers
     arriving : (n,) float64 array
-        The most that can arrive at each in one step, on the scale of the current: registers that
-        no input can overflow are not looked at.
+        The most that can arrive at each in one step: what no input can overflow is not looked at.
     """
 
-    def __init__(self, compartments: Sequence[Compartments], arriving: NDArray[np.float64]) -> None:
-        def joined(values: Sequence[Any]) -> Any:
-            return np.concatenate(values)
-
-        keeps_current, leaks, biased, topped = traits(compartments[0])
-        keep_u = joined([_SCALE - limits.DECAY_U_OFFSET - c.decay_u for c in compartments])
-        keep_v = joined([_SCALE - c.decay_v for c in compartments])
-        bias = joined([c.bias for c in compartments])
-        self._keep_u = keep_u / _SCALE if keeps_current else None
-        self._keep_v = keep_v / _SCALE if leaks else None
-        self._bias = bias if biased else None
+    def __init__(self, registers: Registers, arriving: NDArray[np.float64]) -> None:
+        keep_u = _SCALE - limits.DECAY_U_OFFSET - registers.decay_u
+        keep_v = _SCALE - registers.decay_v
+        bias = registers.bias
+        self._keep_u = keep_u / _SCALE if keep_u.any() else None
+        self._keep_v = keep_v / _SCALE if registers.decay_v.any() else None
+        self._bias = bias if bias.any() else None
         self._idles = bool((bias == 0).any())
-        self._vth = joined([c.vth for c in compartments])
-        self._vmin = joined([np.full(c.size, c.vmin, np.int32) for c in compartments])
-        tops = joined([np.full(c.size, c.vmax, np.int32) for c in compartments])
-        self._vmax = tops if topped else None
+        self._vth, self._vmin = registers.vth, registers.vmin
+        # a bound above every threshold does nothing: what exceeds it spikes, and a spike resets
+        self._vmax = registers.vmax if (registers.vth >= registers.vmax).any() else None
         # |u| <= keep |u| + |q| gives |u| <= |q| / (1 - keep)
         q = np.minimum(arriving, 1 << limits.Q_BITS)
         u = q / (1.0 - keep_u / _SCALE)
@@ -83,7 +76,7 @@ class Kernel:
         Parameters
         ----------
         q : (rows, n) float array
-            What arrives, in units of 64.
+            What arrives: whole numbers.
         u, v : (rows, n) int32 array
         fired : (rows, n) bool array
             Becomes ``v > vth``.
@@ -95,18 +88,13 @@ class Kernel:
         active : int
             Compartments with a current, a voltage or a bias.
         """
-        if not self._q_fits and _leaves(q, (1 << limits.Q_BITS) // _UNIT):
-            # in 64 bits: a sum that leaves the register may leave int32 as well
-            q = moment.overflow(
-                "q", q.astype(np.int64) * _UNIT, limits.Q_BITS, moment.step, moment.where
-            )
-            np.copyto(scratch, q)
-        else:
-            np.multiply(q, _UNIT, out=scratch, casting="unsafe")
+        if not self._q_fits:
+            moment.held("q", q, limits.Q_BITS)
         # u' = trunc(u (4095 - decay_u) / 4096) + q: exact in float64, and a cast truncates
         if self._keep_u is None:
-            np.copyto(u, scratch)
+            np.copyto(u, q, casting="unsafe")
         else:
+            np.copyto(scratch, q, casting="unsafe")
             np.multiply(u, self._keep_u, out=u, casting="unsafe")
             u += scratch
         if not self._u_fits:
@@ -114,6 +102,8 @@ class Kernel:
         active = u.size
         if self._idles:
             np.bitwise_or(u, v, out=scratch)
+            if self._bias is not None:
+                scratch |= self._bias
             active = int(np.count_nonzero(scratch))
         total = u
         if self._bias is not None:
@@ -129,8 +119,3 @@ class Kernel:
             np.minimum(v, self._vmax, out=v)
         np.greater(v, self._vth, out=fired)
         return active
-
-
-def _leaves(values: NDArray[Any], half: int) -> bool:
-    """Whether any value is outside ``[-half, half)``."""
-    return bool(values.max() >= half or values.min() < -half)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from edgemem_loihi.cuba.chip import Compartments
+from edgemem_loihi.cuba.chip import Network
 
 
 class Layout:
@@ -35,34 +35,32 @@ class Layout:
         at = bisect_right(self._starts, column) - 1
         return f"{list(self.columns)[at]!r}, compartment {column - self._starts[at]}"
 
-
-def alike(populations: Mapping[str, Compartments]) -> dict[str, Compartments]:
-    """Populations in an order in which those that need the same arithmetic are neighbours."""
-
-    def arithmetic(item: tuple[str, Compartments]) -> tuple[bool, ...]:
-        return traits(item[1])
-
-    return dict(sorted(populations.items(), key=arithmetic))
-
-
-def traits(c: Compartments) -> tuple[bool, bool, bool, bool]:
-    """Which parts of the update a population needs: current kept, leak, bias, upper bound.
-
-    The upper bound does nothing where it lies above every threshold: what exceeds it spikes, and
-    a spike resets.
-    """
-    keeps_current = bool((c.decay_u < 4095).any())
-    return keeps_current, bool(c.decay_v.any()), bool(c.bias.any()), bool((c.vth >= c.vmax).any())
+    def cuts(self, widest: int) -> list[slice]:
+        """Neighbouring columns of up to ``widest``, along the bounds of parts where that is
+        possible."""
+        bounds = [0]
+        for part in self.columns.values():
+            if part.stop - bounds[-1] > widest and part.start > bounds[-1]:
+                bounds.append(part.start)
+            while part.stop - bounds[-1] > widest:
+                bounds.append(bounds[-1] + widest)
+        if bounds[-1] < self.width:
+            bounds.append(self.width)
+        return [slice(start, stop) for start, stop in zip(bounds, bounds[1:])]
 
 
-def runs(populations: Iterable[tuple[str, Compartments]]) -> list[list[str]]:
-    """Names of neighbours with the same :func:`traits`."""
-    found: list[list[str]] = []
-    last = None
-    for name, compartments in populations:
-        now = traits(compartments)
-        if now != last:
-            found.append([])
-        found[-1].append(name)
-        last = now
-    return found
+def order(network: Network) -> list[str]:
+    """Populations in the order in which spikes of the inputs reach them, breadth first: parallel
+    chains of populations stand in the same order at every stage, and their weights at equal
+    distances."""
+    targets: dict[str, list[str]] = {name: [] for name in network.sizes}
+    for s in network.synapses:
+        targets[s.source].append(s.target)
+    found = dict.fromkeys(network.inputs)
+    for start in [*network.inputs, *network.populations]:
+        waiting = [start]
+        while waiting:
+            found.update(dict.fromkeys(waiting))
+            reached = dict.fromkeys(t for name in waiting for t in targets[name])
+            waiting = [name for name in reached if name not in found]
+    return [name for name in found if name in network.populations]
