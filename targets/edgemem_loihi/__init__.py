@@ -32,6 +32,13 @@ class LoihiOptions(IntegerOptions):
             "deviation along the calibration sequences) are not sent; 0 sends every change."
         },
     )
+    states: Literal["16", "24"] = field(
+        default="16",
+        metadata={
+            "help": "loihi2: bits of states that a step adds to; 16 gives the integers of the "
+            "other targets, 24 loses less in long memories."
+        },
+    )
     accumulators: Literal["split", "single"] = field(
         default="split",
         metadata={
