@@ -16,6 +16,9 @@ from .network import DEFAULTS, Node
 
 Values = Mapping[str, Array]
 
+SPARSE = 0.05
+"""With a smaller share of entries that are not zero, a matrix times one vector goes by entries."""
+
 
 class Meaning(Protocol):
     """A node at work: arrays of shape (..., n), the axes before the last being batch."""
@@ -69,10 +72,23 @@ class Static:
 class Affine(Static):
     """``y = W x + b``."""
 
+    def __init__(self, values: Values, dt: float) -> None:
+        super().__init__(values, dt)
+        weight = values["weight"]
+        filled = np.count_nonzero(weight, axis=1)
+        self._sparse = filled.sum() < SPARSE * weight.size and bool(filled.all())
+        rows, self._columns = np.nonzero(weight)
+        self._entries = weight[rows, self._columns]
+        self._starts = np.cumsum(filled) - filled
+
     def step(self, x: Array) -> Array:
         weight = self.values["weight"]
         # zeros before the start have one element
-        y: Array = np.broadcast_to(x, (*x.shape[:-1], weight.shape[1])) @ weight.T
+        x = np.broadcast_to(x, (*x.shape[:-1], weight.shape[1]))
+        if self._sparse and x.ndim == 1:
+            y = np.add.reduceat(x[self._columns] * self._entries, self._starts)
+        else:
+            y = x @ weight.T
         return y + self.values["bias"] if "bias" in self.values else y
 
 

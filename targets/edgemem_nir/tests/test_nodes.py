@@ -101,6 +101,17 @@ def test_affine_scale_and_what_only_passes_on() -> None:
     assert run("Flatten", x).tolist() == x.tolist()
 
 
+@pytest.mark.parametrize("empty_row", [False, True])
+def test_a_sparse_matrix_gives_what_a_dense_one_does(empty_row: bool) -> None:
+    rng = np.random.default_rng(4)
+    weight = rng.normal(size=(40, 60)) * (rng.random((40, 60)) < 0.02)
+    weight[np.arange(40), rng.integers(0, 60, 40)] = 1.0
+    weight[7] *= not empty_row
+    for x in (rng.normal(size=(5, 60)), rng.normal(size=(5, 3, 60))):
+        found = run("Affine", x, weight=weight, bias=np.ones(40))
+        np.testing.assert_allclose(found, x @ weight.T + 1.0)
+
+
 def test_a_delay_has_its_steps_for_each_element() -> None:
     x = np.arange(1.0, 11.0).reshape(5, 2)
     y = run("Delay", x, delay=[0.02, 0.0])
