@@ -92,14 +92,19 @@ class FusedSpiking(FusedGraph):
         if training:
             for p, drive in drives.items():
                 self._follow(self.amplitudes[p.name], tf.stop_gradient(drive))
-        rates = [mean_rates(shown[rate_of(p)], drives[p] / held[p]) for p in self.populations]
-        return Passed(y, after, tf.concat(rates, axis=1))
+        sent = [shown[rate_of(p)] for p in self.populations]
+        return Passed(y, after, _rates(sent, [drives[p] / held[p] for p in self.populations]))
 
     def _follow(self, amplitude: Any, drive: Tensor) -> None:
         peaks = tf.reduce_max(tf.abs(drive), axis=[0, 1])
         peaks = tf.maximum(peaks, SMALLEST * tf.reduce_max(peaks))
         moved = MOMENTUM * amplitude + (1.0 - MOMENTUM) * peaks
         amplitude.assign(tf.where(peaks > 0.0, moved, amplitude))
+
+
+@tf.function(jit_compile=True)  # type: ignore[misc]
+def _rates(sent: list[Tensor], drives: list[Tensor]) -> Tensor:
+    return tf.concat([mean_rates(s, d) for s, d in zip(sent, drives)], axis=1)
 
 
 def mean_rates(sent: Tensor, drive: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import tensorflow as tf
 
 from edgemem.ir.graph import INPUT, Graph, Node, apply
 from edgemem.ir.passes.partition import LinearMemory, Loop, linear_memory, loops
-from edgemem.ops import QUANTIZE
 from edgemem.train.memory import scan_memory
 from edgemem.train.ops_tf import TensorOps
 from edgemem.train.scan import Recurrence, scan
@@ -82,10 +80,7 @@ def last_states(graph: Graph, values: Values) -> Values:
 
 def has_loop(graph: Graph) -> bool:
     """Whether :func:`unroll` must go step by step."""
-    return any(
-        loop.nodes and linear_memory(graph, loop) is None and _remainder(graph, loop) is None
-        for loop in loops(graph)
-    )
+    return any(loop.nodes and linear_memory(graph, loop) is None for loop in loops(graph))
 
 
 def _apply_ready(nodes: Iterable[Node], values: Values) -> None:
@@ -112,9 +107,6 @@ def _trajectories(
     memory = linear_memory(graph, loop)
     if memory is not None:
         return {memory.state: _linear(graph, memory, values, start)}
-    remainder = _remainder(graph, loop)
-    if remainder is not None:
-        return {remainder.state: _left_over(remainder, values, start)}
     recurrence = Recurrence.of(graph, loop)
     return scan(
         recurrence,
@@ -135,35 +127,3 @@ def _linear(
     else:
         write, source = np.eye(len(A)), memory.drive
     return scan_memory(A, write, values[source], start[memory.state])
-
-
-@dataclass(frozen=True)
-class _Remainder:
-    """A state that is what rounding has left over so far: ``q = round(v + x); v' = v + x - q``."""
-
-    state: str
-    drive: str
-    rounding: Node
-
-
-def _remainder(graph: Graph, loop: Loop) -> _Remainder | None:
-    """``loop`` as the remainder of a rounding whose range is never left, if it is nothing else."""
-    if [node.op for node in loop.nodes] != ["add", QUANTIZE, "sub"]:
-        return None
-    total, rounding, left = loop.nodes
-    (state,) = loop.states
-    drives = [name for name in total.inputs if name != state]
-    if len(drives) != 1 or left.inputs != (total.name, rounding.name):
-        return None
-    return _Remainder(state, drives[0], rounding)
-
-
-def _left_over(remainder: _Remainder, values: Values, start: Mapping[str, Tensor]) -> Tensor:
-    """The trajectory of a remainder: of all that came in, what is less than a step.
-
-    Rounding is passed straight through, so that a remainder has no gradient: ``dv'/dx = 1 - 1``.
-    """
-    came = start[remainder.state][:, None] + tf.cumsum(values[remainder.drive], axis=1)
-    scale = remainder.rounding.args[0]
-    whole = tf.round(came / tf.constant(scale, came.dtype)) * tf.constant(scale, came.dtype)
-    return tf.stop_gradient(came - whole)

@@ -36,9 +36,9 @@ def on_spikes(graph: Graph, plan: Plan, window: int) -> Graph:
     """One step of a network as it runs on spikes: the windows of a frame in closed form.
 
     A window of ``n`` steps sends ``N = round(v + n r)`` spikes for a drive ``x = a r``, each
-    worth ``a / n``, and carries the membrane ``v' = v + n r - N`` into the next frame, as
-    :func:`edgemem.spiking.fire.fire` says. Here all of it is in units of ``n``: ``r + v / n`` is
-    rounded to a multiple of ``1 / n``.
+    worth ``a / n``, and leaves the membrane ``v' = v + n r - N`` to the next frame, where the
+    population carries it, as :func:`edgemem.spiking.fire.fire` says. Here all of it is in units
+    of ``n``: ``r + v / n`` is rounded to a multiple of ``1 / n``.
 
     Parameters
     ----------
@@ -89,25 +89,35 @@ class _Rewriter:
         )
 
     def _send(self, population: Population) -> None:
-        name, shape = population.name, population.shape
-
-        def add(op: str, what: str, *inputs: str) -> str:
-            self._nodes.append(Node(what, op, inputs, shape))
-            return what
-
-        self._params[amplitude_of(population)] = np.ones(shape)
-        self._params[inverse_of(population)] = np.ones(shape)
-        scaled = add("mul", f"{name}:scaled", drive_of(population), inverse_of(population))
-        # clip(r, -1, 1) = relu(r + 1) - relu(r - 1) - 1
-        above = add("relu", f"{name}:above", add("add", f"{name}:up", scaled, "one"))
-        beyond = add("relu", f"{name}:beyond", add("sub", f"{name}:down", scaled, "one"))
-        r = add("sub", f"{name}:r", add("sub", f"{name}:r+1", above, beyond), "one")
-        held = add("add", f"{name}:charge", r, f"{name}.membrane") if population.carries else r
-        rate = rate_of(population)
-        # rates of 1 at most and half a spike left over give no more than a window's steps
-        grid = (1.0 / self._window, 0.0, -self._window - 1.0, self._window + 1.0)
-        self._nodes.append(Node(rate, QUANTIZE, (held,), shape, grid))
-        if population.carries:
-            self._states[f"{name}.membrane"] = add("sub", f"{name}:left", held, rate)
+        name, amplitude, inverse = population.name, amplitude_of(population), inverse_of(population)
+        self._params[amplitude] = self._params[inverse] = np.ones(population.shape)
+        r = self._add(population, "mul", f"{name}:r", drive_of(population), inverse)
+        self._round(population, r)
         sent = name if drive_of(population) != name else spikes_of(name)
-        add("mul", sent, rate, amplitude_of(population))
+        self._add(population, "mul", sent, rate_of(population), amplitude)
+
+    def _round(self, population: Population, r: str) -> None:
+        name, shape, rate, n = population.name, population.shape, rate_of(population), self._window
+        if not population.carries:
+            self._nodes.append(Node(rate, QUANTIZE, (r,), shape, (1.0 / n, 0.0, -n, n)))
+            return
+        charge, membrane, left = f"{name}:charge", f"{name}.membrane", f"{name}:left"
+        self._add(population, "add", charge, self._clipped(population, r), membrane)
+        # with half a spike left over it is no more than the steps of a window, either
+        args = (1.0 / n, 0.0, -n - 1.0, n + 1.0)
+        self._nodes.append(Node(rate, QUANTIZE, (charge,), shape, args))
+        self._states[membrane] = self._add(population, "sub", left, charge, rate)
+
+    def _clipped(self, population: Population, r: str) -> str:
+        """``clip(r, -1, 1) = relu(r + 1) - relu(r - 1) - 1``."""
+        up, down, over = (f"{population.name}:{what}" for what in ("up", "down", "over"))
+        self._add(population, "add", up, r, "one")
+        self._add(population, "sub", down, r, "one")
+        self._add(population, "relu", f"{up}:relu", up)
+        self._add(population, "relu", f"{down}:relu", down)
+        self._add(population, "sub", over, f"{up}:relu", f"{down}:relu")
+        return self._add(population, "sub", f"{population.name}:clipped", over, "one")
+
+    def _add(self, population: Population, op: str, name: str, *inputs: str) -> str:
+        self._nodes.append(Node(name, op, inputs, population.shape))
+        return name

@@ -82,17 +82,18 @@ def built(name: str) -> tuple[FusedSpiking, SpikingNetwork]:
 
 
 class Shifted(FloatOps):
-    """Rounding as the shift that it was along other weights: smooth, with its gradient of one."""
+    """Rounding as the shift that it was along other weights, after the clip: smooth in between."""
 
     def __init__(self, shifts: list[np.ndarray] | None = None) -> None:
         self.shifts = [] if shifts is None else shifts
         self._given = None if shifts is None else iter(shifts)
 
     def quantize(self, a, scale, zero_point, lowest, highest):
+        clipped = np.clip(a, scale * lowest, scale * highest)
         if self._given is not None:
-            return a + next(self._given)
-        self.shifts.append(super().quantize(a, scale, zero_point, lowest, highest) - a)
-        return a + self.shifts[-1]
+            return clipped + next(self._given)
+        self.shifts.append(super().quantize(a, scale, zero_point, lowest, highest) - clipped)
+        return clipped + self.shifts[-1]
 
 
 def outputs(graph: Graph, ops: FloatOps, weights: dict[str, np.ndarray]) -> np.ndarray:
