@@ -98,7 +98,7 @@ class NirTarget:
 
     def refusal(self, graph: Graph) -> str:
         """Why NIR cannot say ``graph`` (:class:`edgemem.target.Explaining`)."""
-        from .lower import unsupported
+        from .refusal import unsupported
 
         return "; ".join(unsupported(graph))
 

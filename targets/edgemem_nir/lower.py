@@ -1,4 +1,4 @@
-"""Host half: the step of a linear network as NIR nodes."""
+"""Host half: the step of a network as NIR nodes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ConfigError, UnsupportedOpError
+from edgemem.errors import ConfigError
 from edgemem.ir import INPUT, Graph
 from edgemem.ir import Node as Op
 from edgemem.ir.passes import fold, residual
@@ -19,6 +19,7 @@ from edgemem.target import Features
 
 from .comparators import COUNTED, staircase
 from .network import Network, Node
+from .refusal import refuse
 
 Value = tuple[str, ...]
 """Nodes that add up to a value."""
@@ -60,6 +61,8 @@ def lower(
     ------
     UnsupportedOpError
         If an op has no node in NIR; it says which.
+    ConfigError
+        If there is a relu, and no calibration from which its range shows.
     """
     reduced = residual(fold(graph))
     refuse(reduced)
@@ -69,49 +72,6 @@ def lower(
         check_ranges(reduced, observed)
         peaks = {name: seen.peaks for name, seen in observed.items()}
     return _Lowering(reduced, dt, peaks, levels).network()
-
-
-def refuse(graph: Graph) -> None:
-    """Refuse a graph with ops that NIR has no node for.
-
-    Raises
-    ------
-    UnsupportedOpError
-    """
-    reasons = unsupported(graph)
-    if reasons:
-        raise UnsupportedOpError("target 'nir' cannot lower this network: " + "; ".join(reasons))
-
-
-def unsupported(graph: Graph) -> list[str]:
-    """Why ``graph`` cannot be said in NIR; empty if it can."""
-    found = {op.op for op in graph.nodes}
-    curves = sorted(found & {"sigmoid"})
-    products = [op for op in graph.nodes if op.op in ("mul", "matvec") and _of_signals(op, graph)]
-    reasons = []
-    if curves:
-        reasons.append(
-            "sigmoid: NIR has no node for a function of a value, and comparators stand for relu "
-            "and tanh only, whose results are added"
-        )
-    if products:
-        reasons.append(
-            f"{', '.join(sorted({op.op for op in products}))}: its products of two signals have no "
-            "node in NIR, whose nodes add up what leads to them"
-        )
-    others = sorted(found - _KNOWN - set(curves))
-    if others:
-        reasons.append(f"{', '.join(others)}: no node in NIR")
-    return reasons
-
-
-def _of_signals(op: Op, graph: Graph) -> bool:
-    """Whether ``op`` multiplies two values that are both computed."""
-    fixed = [name in graph.params for name in op.inputs]
-    return not (fixed[0] if op.op == "matvec" else any(fixed))
-
-
-_KNOWN = frozenset({"matvec", "add", "sub", "mul", "scale", "split", "merge", "slice"}) | COUNTED
 
 
 @dataclass
