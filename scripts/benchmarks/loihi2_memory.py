@@ -42,9 +42,9 @@ from edgemem.quantize import Scheme
 DT = 1e-3
 THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 HEAD = (
-    "| order | theta, steps | form | threshold | units | accumulators | synapses "
+    "| order | theta, steps | form | state bits | threshold | units | accumulators | synapses "
     "| state error | worst element | messages per unit and step | synaptic operations per step |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -135,16 +135,18 @@ def row(cell: LMU, form: str, threshold: float, runner: Any, states: Array, run:
 
 
 def rows(
-    cell: LMU, cases: Iterable[tuple[str, float]], calibration: Array, x: Array
+    cell: LMU, cases: Iterable[tuple[str, str, float]], calibration: Array, x: Array
 ) -> Iterable[dict[str, Any]]:
     """The cases of one memory, each printed as it comes."""
     states = exact(cell, x)
-    for form, threshold in cases:
-        runner = converted(cell, {"quantize": form, "threshold": threshold}, calibration)
+    for form, bits, threshold in cases:
+        runner = converted(
+            cell, {"quantize": form, "states": bits, "threshold": threshold}, calibration
+        )
         run = runner.simulate(x.astype(np.float32), ("m_new",))
-        found = row(cell, form, threshold, runner, states, run)
+        found = row(cell, f"{form}, {bits}", threshold, runner, states, run)
         print(
-            f"| {cell.order} | {cell.theta:g} | {form} | {threshold:g} | {found['units']} "
+            f"| {cell.order} | {cell.theta:g} | {form} | {bits} | {threshold:g} | {found['units']} "
             f"| {found['accumulators']:,} | {found['synapses']:,} | {found['error']:.2%} "
             f"| {found['worst']:.2%} | {found['messages']:.2f} "
             f"| {found['synaptic_operations']:,.0f} |",
@@ -173,12 +175,16 @@ def main() -> None:
     found = list(
         rows(
             memory(6, 0.5 / DT),
-            [(form, threshold) for form in ("int8", "int16") for threshold in THRESHOLDS],
+            [("int8", "16", 0.0), *(("int16", "24", threshold) for threshold in THRESHOLDS)],
             *slow,
         )
     )
     fast = (fast_noise(seed + 1, 4, 4_000), fast_noise(seed + 2, 1, options.steps))
-    found += rows(memory(256, 784.0), [("int8", 0.0), ("int16", 0.0)], *fast)
+    found += rows(
+        memory(256, 784.0),
+        [(form, bits, 0.0) for form in ("int8", "int16") for bits in ("16", "24")],
+        *fast,
+    )
     print(
         f"\nEmulated. Slow signals: 4 of {options.seconds} s; fast signal: "
         f"{options.steps:,} steps; ranges and spreads from other signals of the same kind; "

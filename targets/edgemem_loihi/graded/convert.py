@@ -18,7 +18,7 @@ from ..placement import Traffic, place
 from .chip import chip_network
 from .counting import messages_of_units
 from .emulator import Emulator
-from .fine import with_fine_states
+from .fine import peaks, with_fine_states
 from .mapping import mapped
 from .network import GradedNetwork
 from .stored import PLACEMENT, Settings, settings_parts
@@ -42,7 +42,9 @@ def convert(model: Source, options: LoihiOptions, calibration: Features) -> Conv
     """
     trained = model.graph()
     built = build(trained, choose(model.scheme, options.quantize, options.weights), calibration)
-    program = with_fine_states(built.program) if options.states == "24" else built.program
+    program = built.program
+    if options.states == "24":
+        program = with_fine_states(program, peaks(program, calibration))
     held = {node.name for node in built.graph.nodes} & set(program.tensors)
     labels = tuple(name for name in labelled(trained) if name in held)
     network = mapped(program, labels, options.accumulators)

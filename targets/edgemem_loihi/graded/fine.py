@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgemem.quantize.formats import Format
+from edgemem.quantize.integer import IntegerOps
 from edgemem.quantize.program import Integers, Operation, Program, Tensor
 
 from .elements import PRODUCTS
@@ -22,24 +24,46 @@ from .machine import STATE_BITS
 MORE = STATE_BITS - 16
 """Bits that a state gains."""
 
+HEADROOM = 4.0
+"""A state's own message covers so many times its peak along the calibration sequences."""
+
 FINE = f":{STATE_BITS}"
+SENT = ":sent"
+_PLAIN = {"shift_a": 0, "shift_b": 0, "relu": 0}
 
 
-def with_fine_states(program: Program) -> Program:
+def with_fine_states(program: Program, peaks: Mapping[str, int]) -> Program:
     """``program`` with each state ``s' = s + d`` in 24 bits, where ``d`` can be given finer.
 
     ``s`` and ``s'`` keep their names and their 16 bits for all that reads them; what is carried
-    over is ``s:24``. Since 16 bits were proved to hold the state, 24 hold it with 8 more.
+    over is ``s:24``. Since 16 bits were proved to hold the state, 24 hold it with 8 more, as long
+    as no message saturates. What a product of ``d`` reads of the state itself are 16 bits as well,
+    as fine as :data:`HEADROOM` lets them be.
 
     Parameters
     ----------
     program : Program
+    peaks : mapping of int
+        Greatest magnitude of each state along the calibration sequences, in its steps.
     """
     for state in program.states:
         changes = _changes(program, state)
         if changes:
             program = _refined(program, state, changes)
-    return program
+            for name in changes:
+                program = _finer_messages(program, state, name, peaks[state])
+    return _without_unread(program)
+
+
+def peaks(program: Program, sequences: NDArray[np.float32]) -> dict[str, int]:
+    """Greatest magnitude of each state along sequences (n, t, n_in), in its steps."""
+    ops, found = IntegerOps(program), dict.fromkeys(program.states, 0)
+    states, x = program.zero_state((len(sequences),)), ops.quantize(sequences)
+    for t in range(x.shape[1]):
+        states, _ = ops.step(states, x[:, t])
+        for name, value in states.items():
+            found[name] = max(found[name], int(np.abs(value.astype(np.int64)).max()))
+    return found
 
 
 def _changes(program: Program, state: str) -> tuple[str, ...]:
@@ -107,8 +131,73 @@ def _scaled(op: Operation, arrays: dict[str, Integers]) -> Operation:
     if op.kind not in PRODUCTS:
         return replace(op, attrs={**op.attrs, "shift": op.attrs["shift"] + MORE})
     name = f"{op.output}{FINE}.shift"
-    before = arrays[op.arrays["shift"]]
-    arrays[name] = np.where(arrays[op.arrays["multiplier"]] != 0, before + MORE, before).astype(
-        before.dtype
-    )
+    arrays[name] = _moved(arrays, op, MORE)
     return replace(op, arrays={**op.arrays, "shift": name})
+
+
+def _finer_messages(program: Program, state: str, name: str, peak: int) -> Program:
+    """The product ``[A, B] [s; u]`` as ``A s + B u``, with finer steps of ``s``."""
+    makers = {op.output: op for op in program.operations}
+    op = makers[name]
+    joined = makers.get(op.inputs[0])
+    fewer = int(np.clip(np.ceil(np.log2(max(HEADROOM * peak, 1.0) / 2.0**15)) + MORE, 0, MORE))
+    if op.kind != "wide_product" or fewer == MORE or joined is None or joined.kind != "concat":
+        return program
+    if joined.inputs[0] != state or "bias" in op.arrays:
+        return program
+    tensors, arrays, weights = dict(program.tensors), dict(program.arrays), dict(program.weights)
+    own = tensors[state]
+    sent = state + SENT
+    tensors[sent] = Tensor(own.shape, Format(16, float(own.form.scale) * 2.0 ** (fewer - MORE)))
+    split = own.shape[-1]
+    columns = {sent: np.s_[:, :split], joined.inputs[1]: np.s_[:, split:]}
+    made = []
+    for source, part in columns.items():
+        result, weight = f"{name}:{source}", f"{name}:{source}.weight"
+        tensors[result] = tensors[name]
+        arrays[weight] = arrays[op.arrays["weight"]][part]
+        weights[weight] = weights[op.arrays["weight"]]
+        named = {**op.arrays, "weight": weight}
+        if source == sent:
+            named["shift"] = f"{name}:{source}.shift"
+            arrays[named["shift"]] = _moved(arrays, op, fewer - MORE)
+        made.append(Operation(op.kind, result, (source,), op.attrs, named))
+    made.append(Operation("add", name, (made[0].output, made[1].output), _PLAIN))
+    narrow = Operation("narrow", sent, (state + FINE,), {"shift": fewer})
+    before = () if sent in makers else (narrow,)
+    operations = [
+        new for old in program.operations for new in (made if old.output == name else (old,))
+    ]
+    return replace(
+        program,
+        tensors=tensors,
+        operations=(*before, *operations),
+        arrays=arrays,
+        weights=weights,
+    )
+
+
+def _moved(arrays: Mapping[str, Integers], op: Operation, by: int) -> Integers:
+    """Shifts of a product's rows for factors ``2^by`` times as large; rows of zeros stay."""
+    before = arrays[op.arrays["shift"]]
+    moved = np.where(arrays[op.arrays["multiplier"]] != 0, before + by, before)
+    return np.asarray(moved, before.dtype)
+
+
+def _without_unread(program: Program) -> Program:
+    """``program`` without operations and arrays that nothing reads any more."""
+    needed = {program.output, *program.states.values()}
+    kept: list[Operation] = []
+    for op in reversed(program.operations):
+        if op.output in needed:
+            needed.update(op.inputs)
+            kept.append(op)
+    arrays = {name for op in kept for name in op.arrays.values()}
+    named = needed | {program.input, *program.states, *program.constants}
+    return replace(
+        program,
+        tensors={name: t for name, t in program.tensors.items() if name in named},
+        operations=tuple(reversed(kept)),
+        arrays={name: a for name, a in program.arrays.items() if name in arrays},
+        weights={name: f for name, f in program.weights.items() if name in arrays},
+    )
