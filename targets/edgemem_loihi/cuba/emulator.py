@@ -12,7 +12,7 @@ from edgemem.energy import Counts
 from edgemem.errors import ConfigError, ShapeError, UnknownNameError
 from edgemem_loihi.cuba.chip import Ints, Network
 from edgemem_loihi.cuba.currents import Currents, fan_out, most
-from edgemem_loihi.cuba.kernel import Bools, Moment
+from edgemem_loihi.cuba.kernel import Bools, Moment, Workspace
 from edgemem_loihi.cuba.layout import Layout, order
 from edgemem_loihi.cuba.overflow import Overflow, Refuse, Wrap
 from edgemem_loihi.cuba.part import Part
@@ -63,7 +63,8 @@ class Emulator:
             Currents(synapses, sources, self._layout, cuts, batch, dtype)
             for synapses, sources in ((outer, self._inputs), (own, self._layout))
         ]
-        self._parts = [Part(c, registers.part(c), arriving[c], batch, dtype) for c in cuts]
+        space = Workspace(batch, max(c.stop - c.start for c in cuts), dtype)
+        self._parts = [Part(c, registers.part(c), arriving[c], batch, space) for c in cuts]
         self._fired = np.zeros((batch, self._layout.width), bool)
         self._before = np.zeros_like(self._fired)
         self._wrap = Wrap()
@@ -90,7 +91,7 @@ class Emulator:
     def sent(self) -> dict[str, NDArray[np.int64]]:
         """Spikes of every unit of the inputs and populations since the zero state, over the
         batch."""
-        totals = np.concatenate([part.sent() for part in self._parts])
+        totals = np.concatenate([part.sent for part in self._parts])
         return {
             **{name: self._sent_in[c] for name, c in self._inputs.columns.items()},
             **{name: totals[self._layout.columns[name]] for name in self.network.populations},

@@ -40,6 +40,47 @@ class Moment:
             values[...] = self.overflow(quantity, values, bits, self.step, self.where)
 
 
+class Workspace:
+    """Arrays that hold nothing from one part to the next, and hence stay in the cache.
+
+    Parameters
+    ----------
+    batch, widest : int
+    dtype : dtype
+        Of what arrives.
+    """
+
+    def __init__(self, batch: int, widest: int, dtype: Any) -> None:
+        self._batch = batch
+        self._arriving = np.zeros(batch * widest, dtype)
+        self._scratch = np.zeros(batch * widest, np.int32)
+        self._fired = np.zeros(batch * widest, bool)
+        self._mask = np.zeros(batch * widest, bool)
+        self._floors: dict[int, Ints] = {}
+
+    def arriving(self, n: int) -> NDArray[Any]:
+        """(batch, n) float."""
+        return self._arriving[: self._batch * n].reshape(self._batch, n)
+
+    def scratch(self, n: int) -> Ints:
+        """(batch, n) int32."""
+        return self._scratch[: self._batch * n].reshape(self._batch, n)
+
+    def fired(self, n: int) -> Bools:
+        """(batch, n) bool."""
+        return self._fired[: self._batch * n].reshape(self._batch, n)
+
+    def mask(self, n: int) -> Bools:
+        """(batch, n) bool."""
+        return self._mask[: self._batch * n].reshape(self._batch, n)
+
+    def floor(self, value: int, n: int) -> Ints:
+        """``value`` everywhere, (batch, n): a maximum with it is faster than with a scalar."""
+        if value not in self._floors:
+            self._floors[value] = np.full_like(self._scratch, value)
+        return self._floors[value][: self._batch * n].reshape(self._batch, n)
+
+
 class Kernel:
     """The parts of the update that some compartments need.
 
@@ -48,39 +89,43 @@ class Kernel:
     registers : Registers
     arriving : (n,) float64 array
         The most that can arrive at each in one step: what no input can overflow is not looked at.
+    space : Workspace
     """
 
-    def __init__(self, registers: Registers, arriving: NDArray[np.float64]) -> None:
-        keep_u = _SCALE - limits.DECAY_U_OFFSET - registers.decay_u
-        keep_v = _SCALE - registers.decay_v
+    def __init__(
+        self, registers: Registers, arriving: NDArray[np.float64], space: Workspace
+    ) -> None:
+        n = len(registers.vth)
+        self._scratch = space.scratch(n)
         bias = registers.bias
-        self._keep_u = keep_u / _SCALE if keep_u.any() else None
-        self._keep_v = keep_v / _SCALE if registers.decay_v.any() else None
+        self._keep_u = (_SCALE - limits.DECAY_U_OFFSET - registers.decay_u) / _SCALE
+        self._keeps = bool(self._keep_u.any())
+        self._leak = Leak(registers)
         self._bias = bias if bias.any() else None
         self._idles = bool((bias == 0).any())
-        self._vth, self._vmin = registers.vth, registers.vmin
+        self._vth = registers.vth
+        lowest = np.unique(registers.vmin)
+        self._vmin = space.floor(int(lowest[0]), n) if lowest.size == 1 else registers.vmin
         # a bound above every threshold does nothing: what exceeds it spikes, and a spike resets
         self._vmax = registers.vmax if (registers.vth >= registers.vmax).any() else None
         # |u| <= keep |u| + |q| gives |u| <= |q| / (1 - keep)
         q = np.minimum(arriving, 1 << limits.Q_BITS)
-        u = q / (1.0 - keep_u / _SCALE)
+        u = q / (1.0 - self._keep_u)
         self._q_fits = bool((arriving < 1 << limits.Q_BITS).all())
         self._u_fits = bool((u < 1 << limits.U_BITS).all())
         self._sum_fits = bool((u + np.abs(bias) < 1 << limits.U_BITS).all())
+        self._keep_u = alike(self._keep_u)
 
-    def update(
-        self, q: NDArray[Any], u: Ints, v: Ints, fired: Bools, scratch: Ints, moment: Moment
-    ) -> int:
+    def update(self, q: NDArray[Any], u: Ints, v: Ints, fired: Bools, moment: Moment) -> int:
         """One step, in place, without reset and refractory time.
 
         Parameters
         ----------
-        q : (rows, n) float array
+        q : (batch, n) float array
             What arrives: whole numbers.
-        u, v : (rows, n) int32 array
-        fired : (rows, n) bool array
+        u, v : (batch, n) int32 array
+        fired : (batch, n) bool array
             Becomes ``v > vth``.
-        scratch : (rows, n) int32 array
         moment : Moment
 
         Returns
@@ -88,15 +133,16 @@ class Kernel:
         active : int
             Compartments with a current, a voltage or a bias.
         """
+        scratch = self._scratch
         if not self._q_fits:
             moment.held("q", q, limits.Q_BITS)
         # u' = trunc(u (4095 - decay_u) / 4096) + q: exact in float64, and a cast truncates
-        if self._keep_u is None:
-            np.copyto(u, q, casting="unsafe")
-        else:
+        if self._keeps:
             np.copyto(scratch, q, casting="unsafe")
             np.multiply(u, self._keep_u, out=u, casting="unsafe")
             u += scratch
+        else:
+            np.copyto(u, q, casting="unsafe")
         if not self._u_fits:
             moment.held("u", u, limits.U_BITS)
         active = u.size
@@ -105,17 +151,52 @@ class Kernel:
             if self._bias is not None:
                 scratch |= self._bias
             active = int(np.count_nonzero(scratch))
-        total = u
-        if self._bias is not None:
+        # v' = trunc(v (4096 - decay_v) / 4096) + u + bias, within [vmin, vmax]
+        self._leak(v, scratch)
+        if self._bias is None:
+            v += u
+        else:
             total = np.add(u, self._bias, out=scratch)
             if not self._sum_fits:
                 moment.held("u + bias", total, limits.U_BITS)
-        # v' = trunc(v (4096 - decay_v) / 4096) + u + bias, within [vmin, vmax]
-        if self._keep_v is not None:
-            np.multiply(v, self._keep_v, out=v, casting="unsafe")
-        v += total
+            v += total
         np.maximum(v, self._vmin, out=v)
         if self._vmax is not None:
             np.minimum(v, self._vmax, out=v)
         np.greater(v, self._vth, out=fired)
         return active
+
+
+class Leak:
+    """``v' = trunc(v (4096 - decay_v) / 4096)``, in place.
+
+    Parameters
+    ----------
+    registers : Registers
+    """
+
+    def __init__(self, registers: Registers) -> None:
+        decay = registers.decay_v
+        self._leaks = bool(decay.any())
+        self._keep = alike((_SCALE - decay) / _SCALE)
+        # between two steps a voltage is at most its threshold
+        highest = np.minimum(registers.vth, registers.vmax).astype(np.int64)
+        self._whole = bool((registers.vmin == 0).all() and (highest * decay < 1 << 31).all())
+        self._loss = alike(-decay)
+
+    def __call__(self, v: Ints, scratch: Ints) -> None:
+        if not self._leaks:
+            return
+        if self._whole:
+            # for v >= 0: v - ceil(v decay / 4096) = v + floor(-v decay / 4096)
+            np.multiply(v, self._loss, out=scratch)
+            np.right_shift(scratch, limits.DECAY_BITS, out=scratch)
+            v += scratch
+        else:
+            # exact in float64, and a cast truncates
+            np.multiply(v, self._keep, out=v, casting="unsafe")
+
+
+def alike(values: NDArray[Any]) -> NDArray[Any]:
+    """One value where all are the same: it costs less than a row of them."""
+    return values[:1] if np.all(values == values[0]) else values

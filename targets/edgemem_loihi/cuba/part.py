@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem_loihi.cuba.kernel import Bools, Kernel, Moment
+from edgemem_loihi.cuba.kernel import Bools, Kernel, Moment, Workspace
 from edgemem_loihi.cuba.registers import Registers
-from edgemem_loihi.cuba.rest import Rest, Tally
+from edgemem_loihi.cuba.rest import Rest, tally
 
 
 class Part:
@@ -23,15 +21,16 @@ class Part:
     arriving : (n,) float64 array
         See :class:`~.kernel.Kernel`.
     batch : int
-    dtype : dtype
-        Of what arrives.
+    space : Workspace
 
     Attributes
     ----------
     columns : slice
     u, v : (batch, n) int32 array
     q : (batch, n) float array
-        What arrives in the step to come.
+        What arrives in the step to come; all parts have the same memory for it.
+    sent : (n,) int64 array
+        Spikes since the zero state, over the batch.
     updates : int
         Updates of compartments that were active.
     """
@@ -42,39 +41,29 @@ class Part:
         registers: Registers,
         arriving: NDArray[np.float64],
         batch: int,
-        dtype: Any,
+        space: Workspace,
     ) -> None:
         self.columns = columns
-        self._kernel = Kernel(registers, arriving)
-        self._refractory = registers.refractory
-        shape = (batch, columns.stop - columns.start)
-        self.u, self.v = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        self.q = np.zeros(shape, dtype)
-        self._scratch, self._fired = np.empty(shape, np.int32), np.zeros(shape, bool)
+        self._kernel = Kernel(registers, arriving, space)
+        self._rest = Rest(registers.refractory, batch)
+        n = columns.stop - columns.start
+        self.u, self.v = np.zeros((batch, n), np.int32), np.zeros((batch, n), np.int32)
+        self.sent = np.zeros(n, np.int64)
+        self.q, self._fired, self._mask = space.arriving(n), space.fired(n), space.mask(n)
         self.reset()
 
     def reset(self) -> None:
         """Back to the zero state."""
         self.u[...] = 0
         self.v[...] = 0
+        self.sent[...] = 0
         self.updates = 0
-        self._rest, self._tally = Rest(self._refractory), Tally(self.u.shape)
+        self._rest.reset()
 
     def step(self, fired: Bools, moment: Moment) -> None:
         """Update; ``fired`` (batch, width of all columns) takes the spikes in."""
         own = self._fired
-        self.updates += self._kernel.update(self.q, self.u, self.v, own, self._scratch, moment)
-        spikes, v = own.reshape(-1), self.v.reshape(-1)
-        resting = self._rest.resting()
-        if resting.size:
-            spikes[resting] = False
-            v[resting] = 0
-        active = np.flatnonzero(spikes)
-        v[active] = 0
-        self._rest.spiked(active)
-        self._tally.add(own)
+        self.updates += self._kernel.update(self.q, self.u, self.v, own, moment)
+        self._rest.settle(own, self.v, self._mask)
+        self.sent += tally(own)
         fired[:, self.columns] = own
-
-    def sent(self) -> NDArray[np.int64]:
-        """Spikes since the zero state, over the batch, (n,)."""
-        return self._tally.total()

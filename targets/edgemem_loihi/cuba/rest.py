@@ -1,78 +1,61 @@
-"""Which compartments are in their refractory time, and how often each has spiked."""
+"""What follows a spike: the reset, the refractory time, and a tally."""
 
 from __future__ import annotations
-
-from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgemem_loihi.cuba.chip import Ints
 
-Indices = NDArray[np.intp]
-
-_NONE: Indices = np.empty(0, np.intp)
+Bools = NDArray[np.bool_]
 
 
 class Rest:
-    """Flat indices (batch, width) of the compartments that rest.
+    """Reset and refractory time of some compartments.
 
     Parameters
     ----------
-    refractory : (width,) int32 array
+    refractory : (n,) int32 array
         Steps from a spike to the next one that can be.
+    batch : int
     """
 
-    def __init__(self, refractory: Ints) -> None:
-        self._refractory = refractory
-        times = sorted(set(refractory.tolist()) - {1})
-        self._alike = len(set(refractory.tolist())) == 1
-        self._queues = {steps: deque([_NONE], maxlen=steps - 1) for steps in times}
+    def __init__(self, refractory: Ints, batch: int) -> None:
+        self._times = (refractory - 1).astype(np.uint8)
+        self._left = np.zeros((batch, len(refractory)), np.uint8)
+        self._rests = bool(self._times.any())
 
-    def resting(self) -> Indices:
-        """Those whose voltage is held at zero in this step."""
-        waiting = [spiked for queue in self._queues.values() for spiked in queue if spiked.size]
-        if len(waiting) > 1:
-            return np.concatenate(waiting)
-        return waiting[0] if waiting else _NONE
+    def reset(self) -> None:
+        """Back to the zero state."""
+        self._left[...] = 0
 
-    def spiked(self, active: Indices) -> None:
-        """Take in the spikes of a step, behind :meth:`resting`."""
-        if not self._queues:
-            return
-        if self._alike:
-            for queue in self._queues.values():
-                queue.append(active)
-            return
-        steps = self._refractory[active % len(self._refractory)]
-        for time, queue in self._queues.items():
-            queue.append(active[steps == time])
+    def settle(self, fired: Bools, v: Ints, mask: Bools) -> None:
+        """Take spikes from what rests, and the voltage from what rests or has spiked.
+
+        Parameters
+        ----------
+        fired : (batch, n) bool array
+        v : (batch, n) int32 array
+        mask : (batch, n) bool array
+            Scratch.
+        """
+        if self._rests:
+            left = self._left
+            np.greater(left, 0, out=mask)
+            np.greater(fired, mask, out=fired)
+            left -= mask.view(np.uint8)
+            np.logical_or(mask, fired, out=mask)
+            # what has spiked did not rest: its count is 0
+            left += np.multiply(fired, self._times)
+            np.logical_not(mask, out=mask)
+        else:
+            np.logical_not(fired, out=mask)
+        np.multiply(v, mask, out=v)
 
 
-class Tally:
-    """Spikes of every compartment, counted in bytes that are emptied before they are full.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Batch and width.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._bytes = np.zeros(shape, np.uint8)
-        self._steps = 0
-        self._total = np.zeros(shape[1], np.int64)
-
-    def add(self, fired: NDArray[np.bool_]) -> None:
-        """Count the spikes of a step, (batch, width)."""
-        if self._steps == 255:
-            self.total()
-        self._bytes += fired.view(np.uint8)
-        self._steps += 1
-
-    def total(self) -> NDArray[np.int64]:
-        """Spikes so far, over the batch, (width,)."""
-        self._total += self._bytes.sum(axis=0, dtype=np.int64)
-        self._bytes[...] = 0
-        self._steps = 0
-        return self._total.copy()
+def tally(fired: Bools) -> NDArray[np.int64]:
+    """Spikes of each compartment, over the batch, (n,)."""
+    # sums of bytes in bytes are fast, and 255 of them cannot overflow
+    small = np.uint8 if len(fired) < 256 else np.int64
+    total: NDArray[np.int64] = np.add.reduce(fired.view(np.uint8), axis=0, dtype=small)
+    return total.astype(np.int64)
