@@ -159,7 +159,8 @@ class Currents:
     sources, targets : Layout
     cuts : sequence of slice
         Columns of the parts of the targets.
-    batch : int
+    rows : int
+        Sequences, times steps that are known at a time.
     dtype : dtype
         Of the sums.
     """
@@ -170,7 +171,7 @@ class Currents:
         sources: Layout,
         targets: Layout,
         cuts: Sequence[slice],
-        batch: int,
+        rows: int,
         dtype: Any,
     ) -> None:
         between: dict[tuple[str, str], list[Synapses]] = {}
@@ -179,38 +180,41 @@ class Currents:
         blocks: list[list[Block]] = [[] for _ in cuts]
         single = [np.empty((3, 0), np.intp)]
         for (source, target), groups in between.items():
-            rows, columns = sources.columns[source], targets.columns[target]
+            outer, columns = sources.columns[source], targets.columns[target]
             i, j, w = _listed(groups)
-            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            shape = (outer.stop - outer.start, columns.stop - columns.start)
             if w.size < _DENSE * shape[0] * shape[1]:
-                single.append(np.stack([i + rows.start, j + columns.start, w]))
+                single.append(np.stack([i + outer.start, j + columns.start, w]))
                 continue
             # several groups between the same two parts are one matrix: exact as well
             flat = np.bincount(i * shape[1] + j, w, minlength=shape[0] * shape[1])
-            whole = Block(rows.start, columns.start, flat.reshape(shape))
+            whole = Block(outer.start, columns.start, flat.reshape(shape))
             for of_part, cut in zip(blocks, cuts):
                 of_part.extend(whole.within(cut))
         self._dense: list[list[Matrix | Series]] = [[] for _ in cuts]
         for dense, of_part, cut in zip(self._dense, blocks, cuts):
             for run in series(joined(of_part)):
-                if _worth(run, batch):
+                if _worth(run, rows):
                     dense.append(Series(run, dtype) if len(run) > 1 else Matrix(run[0], dtype))
                 else:
                     single.extend(block.listed(cut.start) for block in run)
         i, j, w = np.concatenate(single, axis=1)
         self._lists = Lists(i, j, w, sources.width, cuts) if w.size else None
-        self._batch = batch
+        used = [sources.columns[source] for source, _ in between]
+        self._used = slice(
+            min((c.start for c in used), default=0), max((c.stop for c in used), default=0)
+        )
         self._silent = True
 
     def collect(self, spikes: NDArray[np.bool_]) -> None:
-        """Take in the spikes of a step, (batch, width of the sources)."""
+        """Take in spikes, (rows, width of the sources)."""
         self._spikes = spikes
-        self._silent = not spikes.any()
+        self._silent = not spikes[:, self._used].any()
         if self._lists is not None and not self._silent:
-            self._lists.collect(np.flatnonzero(spikes), self._batch)
+            self._lists.collect(np.flatnonzero(spikes), len(spikes))
 
     def add(self, part: int, q: Floats) -> None:
-        """Add what they bring to the compartments of a part to ``q`` (batch, n)."""
+        """Add what they bring to the compartments of a part to ``q`` (rows, n)."""
         if self._silent:
             return
         for dense in self._dense[part]:

@@ -13,16 +13,20 @@ from edgemem.errors import ConfigError, ShapeError, UnknownNameError
 from edgemem_loihi.cuba.chip import Ints, Network
 from edgemem_loihi.cuba.currents import Currents, fan_out, most
 from edgemem_loihi.cuba.kernel import Bools, Moment, Workspace
-from edgemem_loihi.cuba.layout import Layout, order
+from edgemem_loihi.cuba.layout import Layout, stages
 from edgemem_loihi.cuba.overflow import Overflow, Refuse, Wrap
 from edgemem_loihi.cuba.part import Part
-from edgemem_loihi.cuba.recording import Recording
+from edgemem_loihi.cuba.recording import Recording, Tap
 from edgemem_loihi.cuba.registers import Registers
+from edgemem_loihi.cuba.stage import Stage
 
 _BLOCK = 32_768
 """Compartments that are updated at a time: their registers stay in the cache."""
 _NARROWEST = 256
 """Of one sequence: below that, calls cost more than what they do."""
+
+_SPAN, _ROWS = 32, 512
+"""Steps, and steps times sequences, that are computed at a time where that can be."""
 
 
 class Emulator:
@@ -49,24 +53,33 @@ class Emulator:
         if batch < 1:
             raise ConfigError(f"emulator: a batch of {batch}; at least 1 is needed")
         self.network, self.batch = network, batch
-        populations = {name: network.populations[name] for name in order(network)}
+        staged = stages(network)
+        populations = {name: network.populations[name] for names in staged for name in names}
         self._inputs = Layout(network.inputs)
         self._layout = Layout({name: c.size for name, c in populations.items()})
         registers = Registers.of(populations.values())
         arriving = most(network.synapses, self._layout)
         # all weights are multiples of 64: 24 bits of a float hold sums of up to 30
         dtype = np.float32 if arriving.max() <= 1 << 30 else np.float64
-        cuts = self._layout.cuts(max(_NARROWEST, _BLOCK // batch))
-        own = [s for s in network.synapses if s.source in populations]
-        outer = [s for s in network.synapses if s.source not in populations]
-        self._from = [
-            Currents(synapses, sources, self._layout, cuts, batch, dtype)
-            for synapses, sources in ((outer, self._inputs), (own, self._layout))
-        ]
-        space = Workspace(batch, max(c.stop - c.start for c in cuts), dtype)
-        self._parts = [Part(c, registers.part(c), arriving[c], batch, space) for c in cuts]
-        self._fired = np.zeros((batch, self._layout.width), bool)
-        self._before = np.zeros_like(self._fired)
+        # where spikes go in circles, what arrives is known for one step only
+        self._span = max(1, min(_SPAN, _ROWS // batch)) if _feeds_forward(network, staged) else 1
+        widest = max(_NARROWEST, _BLOCK // batch)
+        space = Workspace(batch, min(widest, self._layout.width), self._span, dtype)
+        self._stages = []
+        for names in staged:
+            cuts = self._layout.cuts(names, widest)
+            into = [s for s in network.synapses if s.target in names]
+            own = [s for s in into if s.source in populations]
+            outer = [s for s in into if s.source not in populations]
+            rows = batch * self._span
+            currents = [
+                Currents(synapses, sources, self._layout, cuts, rows, dtype)
+                for synapses, sources in ((outer, self._inputs), (own, self._layout))
+            ]
+            parts = [Part(c, registers.part(c), arriving[c], batch, space) for c in cuts]
+            self._stages.append(Stage(parts, currents, space))
+        self._parts = [part for stage in self._stages for part in stage.parts]
+        self._fired = np.zeros((self._span + 1, batch, self._layout.width), bool)
         self._wrap = Wrap()
         self._overflow: Overflow = self._wrap
         if strict:
@@ -99,7 +112,8 @@ class Emulator:
 
     def spikes(self, population: str) -> Bools:
         """Spikes of the last step, (batch, n)."""
-        return self._fired[:, self._columns(population)].copy()
+        fired: Bools = self._fired[0]
+        return fired[:, self._columns(population)].copy()
 
     def u(self, population: str) -> Ints:
         """Currents after the last step, (batch, n)."""
@@ -122,7 +136,7 @@ class Emulator:
         ChipOverflowError
             In strict mode.
         """
-        self._advance(self._arriving(inputs or {}, (self.batch,)))
+        self._advance(self._arriving(inputs or {}, (self.batch,))[None], [], 0)
 
     def run(
         self,
@@ -160,14 +174,17 @@ class Emulator:
             u={name: self._room(name, steps, np.int32) for name in u},
             v={name: self._room(name, steps, np.int32) for name in v},
         )
-        for t in range(steps):
-            self._advance(arriving[t])
-            for name, fired in recording.spikes.items():
-                fired[:, t] = self.spikes(name)
-            for name, currents in recording.u.items():
-                currents[:, t] = self.u(name)
-            for name, voltages in recording.v.items():
-                voltages[:, t] = self.v(name)
+        taps = [
+            Tap(register, self._columns(name), into)
+            for register, values in (
+                ("fired", recording.spikes),
+                ("u", recording.u),
+                ("v", recording.v),
+            )
+            for name, into in values.items()
+        ]
+        for start in range(0, steps, self._span):
+            self._advance(arriving[start : start + self._span], taps, start)
         return recording
 
     def counts(self, frames: int = 0) -> Counts:
@@ -193,30 +210,26 @@ class Emulator:
             barriers=self.steps * self.batch,
         )
 
-    def _advance(self, arriving: Bools) -> None:
-        """One step; ``arriving`` has shape (batch, width of the inputs)."""
-        self.steps += 1
-        # spikes of populations arrive one step later: what is written now is not what is read
-        self._before, self._fired = self._fired, self._before
-        for currents, spikes in zip(self._from, (arriving, self._before)):
-            currents.collect(spikes)
-        self._sent_in += arriving.sum(axis=0)
-        for k, part in enumerate(self._parts):
-            part.q[...] = 0.0
-            for currents in self._from:
-                currents.add(k, part.q)
-            part.step(self._fired, self._moment(part))
+    def _advance(self, arriving: Bools, taps: Sequence[Tap], start: int) -> None:
+        """Some steps; ``arriving`` has shape (steps, batch, width of the inputs)."""
+        steps = len(arriving)
+        for stage in self._stages:
+            stage.run(arriving, self._fired[: steps + 1], self._moment, taps, start)
+        self._sent_in += arriving.sum(axis=(0, 1))
+        # what was sent last arrives next
+        self._fired[0] = self._fired[steps]
+        self.steps += steps
 
     def _room(self, population: str, steps: int, dtype: type[Any]) -> NDArray[Any]:
         columns = self._columns(population)
         return np.empty((self.batch, steps, columns.stop - columns.start), dtype)
 
-    def _moment(self, part: Part) -> Moment:
+    def _moment(self, part: Part, ahead: int) -> Moment:
         def where(row: int, column: int) -> str:
             unit = self._layout.unit(part.columns.start + column)
             return f"{unit} (sequence {row})" if self.batch > 1 else unit
 
-        return Moment(self.steps, self._overflow, where)
+        return Moment(self.steps + 1 + ahead, self._overflow, where)
 
     def _joined(self, values: Sequence[Ints], population: str) -> Ints:
         """The columns of a population out of an array of each part."""
@@ -246,3 +259,9 @@ class Emulator:
                 )
             joined[..., self._inputs.columns[name]] = spikes
         return joined
+
+
+def _feeds_forward(network: Network, staged: Sequence[Sequence[str]]) -> bool:
+    """Whether every population feeds later stages only."""
+    stage = {name: k for k, names in enumerate(staged) for name in names}
+    return all(stage[s.source] < stage[s.target] for s in network.synapses if s.source in stage)

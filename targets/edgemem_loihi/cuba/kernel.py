@@ -46,21 +46,25 @@ class Workspace:
     Parameters
     ----------
     batch, widest : int
+    span : int
+        Steps that are known at a time.
     dtype : dtype
         Of what arrives.
     """
 
-    def __init__(self, batch: int, widest: int, dtype: Any) -> None:
+    def __init__(self, batch: int, widest: int, span: int, dtype: Any) -> None:
         self._batch = batch
-        self._arriving = np.zeros(batch * widest, dtype)
+        self._arriving = np.zeros(span * batch * widest, dtype)
         self._scratch = np.zeros(batch * widest, np.int32)
         self._fired = np.zeros(batch * widest, bool)
         self._mask = np.zeros(batch * widest, bool)
         self._floors: dict[int, Ints] = {}
 
-    def arriving(self, n: int) -> NDArray[Any]:
-        """(batch, n) float."""
-        return self._arriving[: self._batch * n].reshape(self._batch, n)
+    def arriving(self, steps: int, n: int) -> NDArray[Any]:
+        """(steps, batch, n) float zeros."""
+        found = self._arriving[: steps * self._batch * n].reshape(steps, self._batch, n)
+        found[...] = 0.0
+        return found
 
     def scratch(self, n: int) -> Ints:
         """(batch, n) int32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgemem_loihi.cuba.chip import Network
 
@@ -35,18 +35,36 @@ class Layout:
         at = bisect_right(self._starts, column) - 1
         return f"{list(self.columns)[at]!r}, compartment {column - self._starts[at]}"
 
-    def cuts(self, widest: int) -> list[slice]:
-        """Neighbouring columns of up to ``widest``, along the bounds of parts where that is
-        possible."""
-        bounds = [0]
-        for part in self.columns.values():
+    def cuts(self, names: Sequence[str], widest: int) -> list[slice]:
+        """Columns of some neighbours in pieces of up to ``widest``, along the bounds of parts where
+        that is possible."""
+        bounds = [self.columns[names[0]].start]
+        for part in (self.columns[name] for name in names):
             if part.stop - bounds[-1] > widest and part.start > bounds[-1]:
                 bounds.append(part.start)
             while part.stop - bounds[-1] > widest:
                 bounds.append(bounds[-1] + widest)
-        if bounds[-1] < self.width:
-            bounds.append(self.width)
+        if bounds[-1] < self.columns[names[-1]].stop:
+            bounds.append(self.columns[names[-1]].stop)
         return [slice(start, stop) for start, stop in zip(bounds, bounds[1:])]
+
+
+def stages(network: Network) -> list[list[str]]:
+    """Populations in stages that only feed later ones; one stage of all if spikes go in circles.
+
+    Within a stage they stand in the order of :func:`order`.
+    """
+    names = order(network)
+    depth = dict.fromkeys(names, 0)
+    edges = {(s.source, s.target) for s in network.synapses if s.source in depth}
+    for _ in names:
+        deeper = dict(depth)
+        for source, target in edges:
+            deeper[target] = max(deeper[target], depth[source] + 1)
+        if deeper == depth:
+            return [[n for n in names if depth[n] == k] for k in range(max(depth.values()) + 1)]
+        depth = deeper
+    return [names]
 
 
 def order(network: Network) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem_loihi.cuba.kernel import Bools, Kernel, Moment, Workspace
+from edgemem_loihi.cuba.kernel import Kernel, Moment, Workspace
 from edgemem_loihi.cuba.registers import Registers
 from edgemem_loihi.cuba.rest import Rest, tally
 
@@ -27,8 +29,8 @@ class Part:
     ----------
     columns : slice
     u, v : (batch, n) int32 array
-    q : (batch, n) float array
-        What arrives in the step to come; all parts have the same memory for it.
+    fired : (batch, n) bool array
+        Spikes of the step; all parts have the same memory for it.
     sent : (n,) int64 array
         Spikes since the zero state, over the batch.
     updates : int
@@ -49,7 +51,7 @@ class Part:
         n = columns.stop - columns.start
         self.u, self.v = np.zeros((batch, n), np.int32), np.zeros((batch, n), np.int32)
         self.sent = np.zeros(n, np.int64)
-        self.q, self._fired, self._mask = space.arriving(n), space.fired(n), space.mask(n)
+        self.fired, self._mask = space.fired(n), space.mask(n)
         self.reset()
 
     def reset(self) -> None:
@@ -60,10 +62,8 @@ class Part:
         self.updates = 0
         self._rest.reset()
 
-    def step(self, fired: Bools, moment: Moment) -> None:
-        """Update; ``fired`` (batch, width of all columns) takes the spikes in."""
-        own = self._fired
-        self.updates += self._kernel.update(self.q, self.u, self.v, own, moment)
-        self._rest.settle(own, self.v, self._mask)
-        self.sent += tally(own)
-        fired[:, self.columns] = own
+    def step(self, q: NDArray[Any], moment: Moment) -> None:
+        """Update after ``q`` (batch, n) has arrived."""
+        self.updates += self._kernel.update(q, self.u, self.v, self.fired, moment)
+        self._rest.settle(self.fired, self.v, self._mask)
+        self.sent += tally(self.fired)
