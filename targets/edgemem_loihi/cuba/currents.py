@@ -7,7 +7,8 @@ are multiples of 64, and the floats are wide enough for the largest sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,29 @@ _DENSE = 0.1
 """Share of a matrix's weights below which it is single synapses in any case."""
 
 
+@dataclass
+class Arriving:
+    """What arrives at the compartments of a part.
+
+    Parameters
+    ----------
+    values : (rows, n) float array
+        Meaningless as long as nothing has arrived.
+    nothing : bool
+        Whether nothing has.
+    """
+
+    values: Floats
+    nothing: bool = True
+
+    def sums(self) -> Floats:
+        """The values, to be added to."""
+        if self.nothing:
+            self.values[...] = 0.0
+            self.nothing = False
+        return self.values
+
+
 class Matrix:
     """All weights between neighbouring sources and neighbouring targets.
 
@@ -46,18 +70,17 @@ class Matrix:
         self._targets = slice(block.column, block.column + block.columns)
         self._weights = block.weights.astype(dtype)
 
-    def add(self, spikes: NDArray[np.bool_], q: Floats) -> None:
-        """Add what ``spikes`` (batch, width of the sources) bring to ``q`` (batch, width)."""
+    def add(self, spikes: NDArray[np.bool_], q: Arriving) -> None:
+        """Add what ``spikes`` (rows, width of the sources) bring."""
         fired = spikes[:, self._sources]
-        rows = int(np.count_nonzero(fired))
-        if rows == 0:
+        n = int(np.count_nonzero(fired))
+        if n == 0:
             return
-        into = q[:, self._targets]
-        apart = _CALL * len(q) + _ROW * rows * self._weights.shape[1]
-        if _product(self._weights.size, len(q)) < apart:
-            into += fired.astype(self._weights.dtype) @ self._weights
+        apart = _CALL * len(fired) + _ROW * n * self._weights.shape[1]
+        if _product(self._weights.size, len(fired)) < apart:
+            _multiply(fired, self._weights, q, lambda values: values[:, self._targets])
             return
-        for row, of_row in zip(into, fired):
+        for row, of_row in zip(q.sums()[:, self._targets], fired):
             row += np.add.reduce(self._weights.take(np.flatnonzero(of_row), axis=0), axis=0)
 
 
@@ -76,20 +99,43 @@ class Series:
         self._rows, self._columns = second.row - first.row, second.column - first.column
         self._weights = np.stack([b.weights for b in blocks]).astype(dtype)
 
-    def add(self, spikes: NDArray[np.bool_], q: Floats) -> None:
+    def add(self, spikes: NDArray[np.bool_], q: Arriving) -> None:
         """See :meth:`Matrix.add`."""
-        fired = self._parts(spikes, self._row, self._rows, self._weights.shape[1])
-        into = self._parts(q, self._column, self._columns, self._weights.shape[2])
-        into += np.matmul(fired.astype(self._weights.dtype), self._weights)
+        _, n_source, n_target = self._weights.shape
+        fired = self._parts(spikes, self._row, self._rows, n_source)
+        _multiply(
+            fired,
+            self._weights,
+            q,
+            lambda values: self._parts(values, self._column, self._columns, n_target),
+        )
 
     def _parts(self, values: NDArray[Any], start: int, apart: int, size: int) -> NDArray[Any]:
-        """A view, (n_blocks, batch, size)."""
+        """A view, (n_blocks, rows, size)."""
         row, column = values.strides
         return as_strided(
             values[:, start:],
             (len(self._weights), len(values), size),
             (apart * column, row, column),
         )
+
+
+def _multiply(
+    fired: NDArray[np.bool_],
+    weights: Floats,
+    q: Arriving,
+    targets: Callable[[Floats], Floats],
+) -> None:
+    """Add ``fired @ weights`` to the ``targets`` of ``q``."""
+    spikes = fired.astype(weights.dtype)
+    into = targets(q.values)
+    if q.nothing and into.size == q.values.size:
+        # nothing is to be added to: no zeros, and no sums that are put down first
+        np.matmul(spikes, weights, out=into)
+        q.nothing = False
+        return
+    q.sums()
+    into += np.matmul(spikes, weights)
 
 
 class Lists:
@@ -142,11 +188,11 @@ class Lists:
         sums = np.bincount(targets, self._weights[places], minlength=batch * self._width)
         self._sums = sums.reshape(batch, self._width)
 
-    def add(self, part: int, q: Floats) -> None:
-        """Add that to ``q`` (batch, n) of a part."""
+    def add(self, part: int, q: Arriving) -> None:
+        """Add that to what arrives at a part."""
         own = self._ours[part]
         if self._sums is not None and own.stop > own.start:
-            q[:, self._theirs[part]] += self._sums[:, own]
+            q.sums()[:, self._theirs[part]] += self._sums[:, own]
 
 
 class Currents:
@@ -213,8 +259,8 @@ class Currents:
         if self._lists is not None and not self._silent:
             self._lists.collect(np.flatnonzero(spikes), len(spikes))
 
-    def add(self, part: int, q: Floats) -> None:
-        """Add what they bring to the compartments of a part to ``q`` (rows, n)."""
+    def add(self, part: int, q: Arriving) -> None:
+        """Add what they bring to what arrives at a part."""
         if self._silent:
             return
         for dense in self._dense[part]:

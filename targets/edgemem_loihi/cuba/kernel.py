@@ -61,10 +61,8 @@ class Workspace:
         self._floors: dict[int, Ints] = {}
 
     def arriving(self, steps: int, n: int) -> NDArray[Any]:
-        """(steps, batch, n) float zeros."""
-        found = self._arriving[: steps * self._batch * n].reshape(steps, self._batch, n)
-        found[...] = 0.0
-        return found
+        """(steps, batch, n) float."""
+        return self._arriving[: steps * self._batch * n].reshape(steps, self._batch, n)
 
     def scratch(self, n: int) -> Ints:
         """(batch, n) int32."""

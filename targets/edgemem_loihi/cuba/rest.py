@@ -46,7 +46,7 @@ class Rest:
             left -= mask.view(np.uint8)
             np.logical_or(mask, fired, out=mask)
             # what has spiked did not rest: its count is 0
-            left += np.multiply(fired, self._times)
+            left += fired.view(np.uint8) * self._times
             np.logical_not(mask, out=mask)
         else:
             np.logical_not(fired, out=mask)

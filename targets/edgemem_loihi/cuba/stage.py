@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem_loihi.cuba.currents import Currents
+from edgemem_loihi.cuba.currents import Arriving, Currents
 from edgemem_loihi.cuba.kernel import Bools, Moment, Workspace
 from edgemem_loihi.cuba.part import Part
 from edgemem_loihi.cuba.recording import Tap
@@ -56,8 +56,10 @@ class Stage:
             source.collect(spikes.reshape(steps * spikes.shape[1], spikes.shape[2]))
         for k, part in enumerate(self.parts):
             q: NDArray[Any] = self._space.arriving(steps, part.u.shape[1])
+            sums = Arriving(q.reshape(steps * q.shape[1], q.shape[2]))
             for source in self._sources:
-                source.add(k, q.reshape(steps * q.shape[1], q.shape[2]))
+                source.add(k, sums)
+            sums.sums()
             for t in range(steps):
                 part.step(q[t], moment(part, t))
                 np.copyto(fired[t + 1, :, part.columns], part.fired)
