@@ -114,17 +114,21 @@ class NengoMachine:
         with _open(self.backend, built, len(x)) as session:
             for first in range(0, len(x), session.batch):
                 part = x[first : first + session.batch]
-                tally.add(_frames(session, built, part.astype(np.float64)), len(part))
+                tally.add(_frames(session, built, part.astype(np.float64)), *part.shape[:2])
         return tally.execution(len(x) * x.shape[1])
 
 
 def _frames(session: Session, built: Spiking, x: Array) -> Iterator[Session]:
-    """Run sequences from empty membranes, some frames at a time."""
-    missing = session.batch - len(x)
-    padded = np.concatenate([x, np.zeros((missing, *x.shape[1:]))])
+    """Run sequences from empty membranes, :data:`FRAMES` frames at a time.
+
+    A batch and a block that are not full are filled up with silence.
+    """
+    more = [(0, session.batch - len(x)), (0, -x.shape[1] % FRAMES), (0, 0)]
+    pulses = currents(built.network, np.pad(x, more))
+    block = FRAMES * built.network.steps
     session.reset()
-    for first in range(0, x.shape[1], FRAMES):
-        session.run(currents(built.network, padded[:, first : first + FRAMES]))
+    for first in range(0, pulses.shape[1], block):
+        session.run(pulses[:, first : first + block])
         yield session
 
 
@@ -139,20 +143,22 @@ class _Tally:
         self._values: dict[str, list[Array]] = {name: [] for name in probes}
         self._spikes: dict[str, list[Array]] = {n: [] for n in probes if n in built.spikes}
 
-    def add(self, frames: Iterator[Session], n: int) -> None:
-        """The frames of ``n`` sequences."""
+    def add(self, blocks: Iterator[Session], n: int, t: int) -> None:
+        """The blocks of ``t`` frames of ``n`` sequences."""
         outputs: list[Array] = []
         values: dict[str, list[Array]] = {name: [] for name in self._values}
         spikes: dict[str, list[Array]] = {name: [] for name in self._spikes}
-        for session in frames:
-            outputs.append(self._last(session, self._built.output, n))
+        for first, session in zip(range(0, t, FRAMES), blocks):
+            left = (n, min(FRAMES, t - first))
+            outputs.append(self._last(session, self._built.output, left))
             for name, found in values.items():
-                found.append(self._last(session, self._built.values[name], n))
+                found.append(self._last(session, self._built.values[name], left))
             for name, probe in self._built.spikes.items():
-                train = np.rint(session.take(probe)[:n] * self._network.dt).astype(np.int8)
-                self._sent[name] += np.abs(train).sum(axis=(0, 1), dtype=np.int64)
+                train = self._framed(session, probe, left) * self._network.dt
+                signs = np.rint(train).astype(np.int8)
+                self._sent[name] += np.abs(signs).sum(axis=(0, 1, 2), dtype=np.int64)
                 if name in spikes:
-                    spikes[name].append(self._framed(train))
+                    spikes[name].append(signs)
         self._outputs.append(np.concatenate(outputs, axis=1))
         for name, found in values.items():
             self._values[name].append(np.concatenate(found, axis=1))
@@ -171,13 +177,15 @@ class _Tally:
             {name: np.concatenate(found) for name, found in self._spikes.items()},
         )
 
-    def _framed(self, array: Array) -> Array:
-        n, _, size = array.shape
-        return array.reshape(n, -1, self._network.steps, size)
+    def _framed(self, session: Session, probe: Any, left: tuple[int, int]) -> Array:
+        """What a probe saw of each step, (n, t, steps, size)."""
+        seen = session.take(probe)
+        framed = seen.reshape(len(seen), -1, self._network.steps, seen.shape[-1])
+        return framed[: left[0], : left[1]]
 
-    def _last(self, session: Session, probe: Any, n: int) -> Array:
+    def _last(self, session: Session, probe: Any, left: tuple[int, int]) -> Array:
         """What a membrane held at the end of each frame, (n, t, size)."""
-        return self._framed(session.take(probe)[:n])[:, :, -1]
+        return self._framed(session, probe, left)[:, :, -1]
 
 
 def _open(backend: Backend, built: Spiking, n: int) -> AbstractContextManager[Session]:

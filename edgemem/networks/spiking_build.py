@@ -8,11 +8,11 @@ from typing import cast
 import nengo
 import numpy as np
 
+from edgemem.errors import check_known
 from edgemem.ir import INPUT, Node
 from edgemem.networks.cell import LabelledNetwork, last, owners
 from edgemem.networks.meaning import Operand, Term, Value
 from edgemem.networks.spiking_ops import SpikingOps, parameter, value_size
-from edgemem.networks.spiking_units import Membrane
 from edgemem.ops import Array
 from edgemem.spiking import SpikingNetwork, spikes_of
 from edgemem.spiking.populations import FUNCTIONS, IDENTITY
@@ -23,8 +23,8 @@ _LAYOUT = frozenset({"split", "merge", "slice"})
 class Spiking(LabelledNetwork):
     """A trained network on spikes, ``network.steps`` simulator steps to a frame.
 
-    The input is a pulse at the first step of each frame (:func:`currents`). Whatever travels
-    between the parts is a current whose integral over a frame is the value of the float network.
+    The input is a pulse at the first step of each frame (:func:`currents`). What travels between
+    the parts are currents, which membranes integrate to the values of the float network.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Spiking(LabelledNetwork):
         label: str | None = None,
         seed: int | None = None,
     ) -> None:
-        network.check_probes(probes)
+        check_known("probe", probes, network.probes)
         super().__init__(label=label, seed=seed)
         self.network = network
         self.populations: dict[str, nengo.Ensemble] = {}
@@ -133,7 +133,10 @@ class Spiking(LabelledNetwork):
         return value
 
     def _probe(self, value: Operand, label: str) -> nengo.Probe:
-        node = nengo.Node(Membrane(value_size(value), self.network.steps), label=label)
+        node = nengo.Node(
+            Membrane(value_size(value), self.network.steps, self.network.code == "delta"),
+            label=label,
+        )
         self._ops.connect(value, node)
         return nengo.Probe(node, synapse=None, label=label)
 
@@ -144,12 +147,13 @@ def build(network: SpikingNetwork, probes: Sequence[str] = (), label: str | None
 
 
 def currents(network: SpikingNetwork, x: Array) -> Array:
-    """What the input Node gives: each frame as a pulse at the first of its steps.
+    """What the input Node gives: each frame, or its change, as a pulse at the first of its steps.
 
     Parameters
     ----------
     network : SpikingNetwork
     x : (..., t, n_in) array
+        From the first frame on.
 
     Returns
     -------
@@ -157,5 +161,7 @@ def currents(network: SpikingNetwork, x: Array) -> Array:
     """
     *batch, t, n_in = x.shape
     pulses = np.zeros((*batch, t, network.steps, n_in))
+    if network.code == "delta":
+        x = np.diff(x, axis=-2, prepend=0.0)
     pulses[..., 0, :] = x / network.dt
     return pulses.reshape(*batch, t * network.steps, n_in)

@@ -46,10 +46,12 @@ class _WindowedSpikes(TFNeuronBuilder):  # type: ignore[misc]
         self.state_data = {
             name: signals.combine([op.state[name] for op in self.ops]) for name in self.ops[0].state
         }
-        self._inverse = self._constant(signals, lambda units: 1.0 / units.amplitude)
+        self._spike = self._constant(signals, lambda units: units.amplitude / units.window)
         self._start = self._constant(signals, lambda units: units.start)
         self._end = self._constant(signals, lambda units: units.start + units.window)
         self._steps = self._constant(signals, lambda units: units.steps)
+        self._window = self._constant(signals, lambda units: units.window)
+        self._keeps = self._constant(signals, lambda units: float(units.keeps))
         self._carries = self._constant(signals, lambda units: float(units.carries))
 
     def _constant(self, signals: Any, of: Callable[[Any], Any]) -> Tensor:
@@ -58,22 +60,33 @@ class _WindowedSpikes(TFNeuronBuilder):  # type: ignore[misc]
         return tf.constant(np.concatenate(values)[None], signals.dtype)
 
     def step(
-        self, J: Tensor, dt: Tensor, voltage: Tensor, charge: Tensor, clock: Tensor
+        self,
+        J: Tensor,
+        dt: Tensor,
+        voltage: Tensor,
+        charge: Tensor,
+        sent: Tensor,
+        rate: Tensor,
+        clock: Tensor,
     ) -> tuple[Tensor, ...]:
-        one, nil = tf.ones_like(J), tf.zeros_like(J)
-        charge = tf.where(clock < 0.5, nil, charge) + J * dt
+        kept = tf.where(clock < 0.5, self._keeps, 1.0)
+        charge, sent = kept * charge + J * dt, kept * sent
+        starts = tf.abs(clock - self._start) < 0.5
         fires = tf.logical_and(clock > self._start - 0.5, clock < self._end - 0.5)
-        anew = tf.logical_and(tf.abs(clock - self._start) < 0.5, self._carries * one < 0.5)
-        rate = tf.clip_by_value(type(self).function(charge) * self._inverse, -1.0, 1.0)
-        voltage = tf.where(anew, nil, voltage) + tf.where(fires, rate, nil)
+        value = type(self).function(charge) / self._spike
+        rate = tf.where(starts, tf.clip_by_value((value - sent) / self._window, -1.0, 1.0), rate)
+        voltage = tf.where(starts, self._carries, 1.0) * voltage
+        voltage = voltage + tf.where(fires, rate, 0.0)
         # outside its window a unit rests within half a spike of zero, and sends none
         spikes = tf.floor(voltage + (1.0 - THRESHOLD))
-        clock = clock + one
+        clock = clock + 1.0
         return (
             spikes / dt,
             voltage - spikes,
             charge,
-            tf.where(clock > self._steps - 0.5, nil, clock),
+            sent + spikes,
+            rate,
+            tf.where(clock > self._steps - 0.5, 0.0, clock),
         )
 
 
@@ -142,13 +155,18 @@ class _FrameBuilder(OpBuilder):  # type: ignore[misc]
         ]
         steps = [np.full(op.output.shape, op.process.steps) for op in self.ops]
         self._steps = tf.constant(np.concatenate(steps)[None], signals.dtype)
+        keeps = [np.full(op.output.shape, op.process.keeps) for op in self.ops]
+        self._clears = tf.constant(~np.concatenate(keeps)[None])
 
     def build_step(self, signals: Any) -> None:
         clock = signals.gather(self._clock)
         brought = signals.gather(self._input) * signals.dt
         given = [tf.gather(brought, places, axis=1) for places in self._places]
         charges = [signals.gather(x) for x in self._charges]
-        output, held = self.output(clock < 0.5, charges, given, signals.dt)
+        begins = clock < 0.5
+        clears = tf.logical_and(begins, self._clears)
+        cleared = [tf.where(clears, 0.0, charge) for charge in charges]
+        output, held = self.output(begins, cleared, given, signals.dt)
         signals.scatter(self._output, output)
         for data, charge in zip(self._charges, held):
             signals.scatter(data, charge)
@@ -180,7 +198,7 @@ class _MembraneBuilder(_FrameBuilder):
     def output(
         self, begins: Tensor, charges: Sequence[Tensor], given: Sequence[Tensor], dt: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        held = tf.where(begins, 0.0, charges[0]) + given[0]
+        held = charges[0] + given[0]
         return held, [held]
 
 
@@ -198,8 +216,7 @@ class _GateBuilder(_FrameBuilder):
     def output(
         self, begins: Tensor, charges: Sequence[Tensor], given: Sequence[Tensor], dt: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        A, B = (tf.where(begins, 0.0, charge) for charge in charges)
-        a, b = given
+        (A, B), (a, b) = charges, given
         return (a * (B + b) + A * b) / dt, [A + a, B + b]
 
 

@@ -8,13 +8,15 @@ import nengo
 import numpy as np
 
 from edgemem.networks.meaning import NengoOps, Operand, Param, Term, Value
-from edgemem.networks.spiking_units import UNITS, FrameStart, Gate, Latch
+from edgemem.networks.spiking_units import UNITS, Begin, Gate, Latch, Membrane
 from edgemem.ops import Array
 from edgemem.spiking import Population, SpikingNetwork
 
 
 class SpikingOps(NengoOps):
-    """Nengo objects whose currents integrate, over a frame, to the values of the float network.
+    """Nengo objects whose currents integrate to the values of the float network.
+
+    By the code ``rate`` a frame's currents integrate to its values, by ``delta`` all of them do.
 
     Parameters
     ----------
@@ -26,6 +28,7 @@ class SpikingOps(NengoOps):
     def __init__(self, root: nengo.Network, network: SpikingNetwork) -> None:
         super().__init__(root)
         self._network = network
+        self._keeps = network.code == "delta"
         self._late: set[Any] = set()
 
     def late(self, size: int, label: str) -> Value:
@@ -36,7 +39,7 @@ class SpikingOps(NengoOps):
 
     def kept(self, value: Operand, label: str) -> Value:
         """What came by a late line, as a pulse at the start of the next frame."""
-        latch = nengo.Node(Latch(value_size(value), self._network.steps), label=label)
+        latch = nengo.Node(Latch(value_size(value), self._network.steps, True), label=label)
         self.connect(value, latch)
         return Value(value.shape, (Term(latch),))
 
@@ -55,7 +58,7 @@ class SpikingOps(NengoOps):
         shape = max(a.shape, b.shape, key=len)
         a, b = self._spread(a, shape), self._spread(b, shape)
         size = value_size(a)
-        node = nengo.Node(Gate(size, self._network.steps), label="gate")
+        node = nengo.Node(Gate(size, self._network.steps, self._keeps), label="gate")
         self.connect(a, node[:size])
         self.connect(b, node[size:])
         return Value(shape, (Term(node),))
@@ -78,7 +81,8 @@ class SpikingOps(NengoOps):
                 (population.stage - 1) * window,
                 window,
                 amplitude,
-                population.carries,
+                self._keeps,
+                population.carries and not self._keeps,
             ),
             gain=np.ones(size),
             bias=np.zeros(size),
@@ -92,13 +96,17 @@ class SpikingOps(NengoOps):
         self.connect(said, axon)
         return ensemble, Value(population.shape, (Term(axon),))
 
+    def membrane(self, size: int) -> Membrane:
+        """What holds a value in full."""
+        return Membrane(size, self._network.steps, self._keeps)
+
     def _is_late(self, value: Operand) -> bool:
         return isinstance(value, Value) and any(t.source in self._late for t in value.terms)
 
     def _constant(self) -> Any:
         if self._one is None:
             with self._root:
-                self._one = nengo.Node(FrameStart(self._network.steps), label="frame")
+                self._one = nengo.Node(Begin(self._network.steps, self._keeps), label="frame")
         return self._one
 
 

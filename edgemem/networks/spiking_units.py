@@ -1,8 +1,9 @@
 """What a spiking network is built of in Nengo: units that fire in windows, and membranes.
 
-Time is cut into frames of ``steps`` simulator steps. What travels are currents whose integral over
-a frame is a value: a spike of one step, or one step's pulse at the start of a frame. Membranes
-integrate them from the frame's first step on.
+Time is cut into frames of ``steps`` simulator steps. What travels are currents, a spike of one step
+or one step's pulse at the start of a frame, and membranes integrate them to values. Membranes that
+``keep`` go on from frame to frame, so that currents say how values change; others start each frame
+empty, so that currents say what they are.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ Step = Callable[..., Array]
 class WindowedSpikes(NeuronType):  # type: ignore[misc]
     """Integrate-and-fire units that fire within one window of each frame.
 
-    A unit integrates its input from the frame's first step on. In the window its membrane ``v``
-    grows at every step by ``clip(f(charge) / amplitude, -1, 1)``; where it is half a spike or more,
-    a spike is sent (of height ``1 / dt``, with its sign) and taken off ``v``.
+    A unit integrates its input to a ``charge``. In the window its membrane ``v`` grows at every
+    step by ``clip(f(charge) / amplitude - sent / window, -1, 1)``; where it is half a spike or
+    more, a spike is sent (of height ``1 / dt``, with its sign) and taken off ``v``. ``sent`` is the
+    number of spikes before the window if the unit keeps, else 0.
 
     Parameters
     ----------
@@ -36,7 +38,9 @@ class WindowedSpikes(NeuronType):  # type: ignore[misc]
     start, window : int
         First step of the window, and its length.
     amplitude : (n_units,) array
-        Charge, behind the function ``f``, at which a unit spikes in every step of its window.
+        Value at which a unit spikes in every step of its window.
+    keeps : bool
+        Whether charge and number of spikes are kept from frame to frame.
     carries : bool
         Whether ``v`` is kept from window to window; otherwise it starts each at zero.
     """
@@ -46,24 +50,34 @@ class WindowedSpikes(NeuronType):  # type: ignore[misc]
     state: ClassVar[dict[str, Any]] = {
         "voltage": Choice([0.0]),
         "charge": Choice([0.0]),
+        "sent": Choice([0.0]),
+        "rate": Choice([0.0]),
         "clock": Choice([0.0]),
     }
-    probeable = ("output", "input", "voltage", "charge")
+    probeable = ("output", "input", "voltage", "charge", "rate")
 
     steps = IntParam("steps", low=1)
     start = IntParam("start", low=0)
     window = IntParam("window", low=1)
     amplitude = NdarrayParam("amplitude", shape=("*",), dtype=np.float64)
+    keeps = BoolParam("keeps")
     carries = BoolParam("carries")
 
     def __init__(
-        self, steps: int, start: int, window: int, amplitude: Array, carries: bool = False
+        self,
+        steps: int,
+        start: int,
+        window: int,
+        amplitude: Array,
+        keeps: bool = False,
+        carries: bool = False,
     ) -> None:
         super().__init__()
         self.steps = steps
         self.start = start
         self.window = window
         self.amplitude = amplitude
+        self.keeps = keeps
         self.carries = carries
 
     def function(self, charge: Array) -> Array:
@@ -77,18 +91,23 @@ class WindowedSpikes(NeuronType):  # type: ignore[misc]
         return np.ones_like(gain), np.zeros_like(gain)
 
     def step(self, dt: float, J: Array, output: Array, **state: Array) -> None:
-        voltage, charge, clock = state["voltage"], state["charge"], state["clock"]
+        voltage, charge, rate = state["voltage"], state["charge"], state["rate"]
+        sent, clock = state["sent"], state["clock"]
         now = int(clock[0])
-        if now == 0:
+        if now == 0 and not self.keeps:
             charge[...] = 0.0
+            sent[...] = 0.0
         charge += J * dt
         output[...] = 0.0
+        if now == self.start:
+            value = self.function(charge) / (self.amplitude / self.window)
+            rate[...] = np.clip((value - sent) / self.window, -1.0, 1.0)
+            voltage *= self.carries
         if self.start <= now < self.start + self.window:
-            if now == self.start and not self.carries:
-                voltage[...] = 0.0
-            voltage += np.clip(self.function(charge) / self.amplitude, -1.0, 1.0)
+            voltage += rate
             spikes = np.floor(voltage + (1.0 - THRESHOLD))
             voltage -= spikes
+            sent += spikes
             output[...] = spikes / dt
         clock[...] = (now + 1) % self.steps
 
@@ -139,18 +158,22 @@ class FrameProcess(nengo.Process):  # type: ignore[misc]
         Of the output.
     steps : int
         Simulator steps of a frame.
+    keeps : bool
+        Whether it goes on from frame to frame.
     """
 
     size = IntParam("size", low=1)
     steps = IntParam("steps", low=1)
+    keeps = BoolParam("keeps")
 
     inputs: ClassVar[int] = 1
     """Inputs of the size of the output, one behind the other."""
 
-    def __init__(self, size: int, steps: int) -> None:
+    def __init__(self, size: int, steps: int, keeps: bool) -> None:
         super().__init__(default_size_in=self.inputs * size, default_size_out=size)
         self.size = size
         self.steps = steps
+        self.keeps = keeps
 
     def make_state(
         self, shape_in: Any, shape_out: Any, dt: float, dtype: Any = None
@@ -180,10 +203,10 @@ class FrameProcess(nengo.Process):  # type: ignore[misc]
 
 
 class Membrane(FrameProcess):
-    """What the input has brought since the frame began."""
+    """What the input has brought."""
 
     def output(self, now: int, charges: list[Array], given: list[Array], dt: float) -> Array:
-        if now == 0:
+        if now == 0 and not self.keeps:
             charges[0][...] = 0.0
         charges[0] += given[0]
         return charges[0].copy()
@@ -207,15 +230,15 @@ class Latch(FrameProcess):
 class Gate(FrameProcess):
     """The product of two values: each spike of one adds the other as it stands.
 
-    With ``A`` and ``B`` what the two have brought since the frame began, a step in which they grow
-    by ``a`` and ``b`` adds ``a (B + b) + A b``, so that after the frame ``A B`` was added up.
+    With ``A`` and ``B`` what the two have brought, a step in which they grow by ``a`` and ``b``
+    adds ``a (B + b) + A b``, and all steps together ``A B``.
     """
 
     inputs: ClassVar[int] = 2
 
     def output(self, now: int, charges: list[Array], given: list[Array], dt: float) -> Array:
         (A, B), (a, b) = charges, given
-        if now == 0:
+        if now == 0 and not self.keeps:
             A[...] = 0.0
             B[...] = 0.0
         change = a * (B + b) + A * b
@@ -224,26 +247,30 @@ class Gate(FrameProcess):
         return np.asarray(change / dt)
 
 
-class FrameStart(nengo.Process):  # type: ignore[misc]
-    """A pulse of one at the start of each frame; without input.
+class Begin(nengo.Process):  # type: ignore[misc]
+    """A pulse of one at the start of each frame, or of the first one; without input.
 
     Parameters
     ----------
     steps : int
         Simulator steps of a frame.
+    once : bool
+        Whether only the first frame has one.
     """
 
     steps = IntParam("steps", low=1)
+    once = BoolParam("once")
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, once: bool) -> None:
         super().__init__(default_size_in=0, default_size_out=1)
         self.steps = steps
+        self.once = once
 
     def make_step(
         self, shape_in: Any, shape_out: Any, dt: float, rng: Any, state: dict[str, Array]
     ) -> Step:
         def step(t: float) -> Array:
-            # t is dt at the first step
-            return np.array([float(round(t / dt - 1) % self.steps == 0) / dt])
+            now = round(t / dt) - 1  # t is dt at the first step
+            return np.array([float((now if self.once else now % self.steps) == 0) / dt])
 
         return step

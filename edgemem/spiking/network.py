@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ConfigError, GraphError, ShapeError, UnknownNameError
+from edgemem.errors import ConfigError, GraphError, ShapeError
 from edgemem.ir import Graph
 from edgemem.ir.passes import fold, residual
-from edgemem.ops import Array
+from edgemem.ops import Array, FloatOps
 from edgemem.quantize.calibration import observe
 from edgemem.spiking.populations import Plan, Population, plan
 
 STEPS = 64
 """Simulator steps that a frame takes, unless somebody chooses otherwise."""
+
+Code = Literal["delta", "rate"]
+"""What spikes say: how a value changed since the frame before, or the value itself."""
 
 SMALLEST = 1e-2
 """Least amplitude of a unit, as a share of its population's largest: quiet units may wake up."""
@@ -33,19 +36,22 @@ class SpikingNetwork:
     """A graph whose travelling values are spikes.
 
     A frame takes ``steps`` simulator steps, cut into as many windows as populations wait for each
-    other (:attr:`depth`). A unit fires in its own window, when all that drives it is there, at a
-    rate of ``value / amplitude`` spikes per step; ``n`` spikes in a window of ``w`` steps stand for
-    ``amplitude * n / w``.
+    other (:attr:`depth`). A unit fires in its own window, when all that drives it is there, and
+    ``n`` spikes in a window of ``w`` steps stand for ``amplitude * n / w``. By the code ``rate``
+    they are the value. By ``delta`` they are added to what receivers hold since the frames before,
+    and the unit sends what the sum lacks (delta modulation with the sender's own decoder in its
+    loop, so that errors do not add up).
 
     Parameters
     ----------
     graph : Graph
         After :func:`~edgemem.ir.passes.fold` and :func:`~edgemem.ir.passes.residual`.
     amplitudes : mapping of array
-        By population, in the shape of its value: the value at which a unit spikes in every step.
-        Larger ones are sent as if they were that large.
+        By population, in the shape of its value: the value, or change, for which a unit spikes in
+        every step of its window. Larger ones are sent as if they were that large.
     steps : int
         Simulator steps of a frame.
+    code : {"delta", "rate"}
     input_spikes : bool
         Whether the input is sent as spikes as well; otherwise it is injected as a current.
     hop : float
@@ -62,6 +68,7 @@ class SpikingNetwork:
     graph: Graph
     amplitudes: Mapping[str, Array]
     steps: int = STEPS
+    code: Code = "delta"
     input_spikes: bool = False
     hop: float = HOP
 
@@ -71,6 +78,8 @@ class SpikingNetwork:
                 f"steps-per-frame is {self.steps}: {self.depth} populations of this network wait "
                 f"for each other in a frame, so that it takes {self.depth} steps or more"
             )
+        if self.code not in get_args(Code):
+            raise ConfigError(f"code is {self.code!r}; known: {', '.join(get_args(Code))}")
         if not 0.0 < self.hop < np.inf:
             raise ConfigError(f"hop is {self.hop}; expected a time greater than 0, in seconds")
         for population in self.populations:
@@ -123,18 +132,6 @@ class SpikingNetwork:
         """Values that a simulation can be asked for."""
         return self.plan.terms
 
-    def check_probes(self, probes: Any) -> None:
-        """Refuse a probe that does not exist.
-
-        Raises
-        ------
-        UnknownNameError
-            It lists those that do.
-        """
-        for name in probes:
-            if name not in self.probes:
-                raise UnknownNameError("probe", name, self.probes)
-
     def check_input(self, x: NDArray[Any]) -> None:
         """Refuse anything but sequences (n, t, n_in).
 
@@ -153,6 +150,7 @@ class SpikingNetwork:
         about = {
             "graph": self.graph.to_dict(),
             "steps": self.steps,
+            "code": self.code,
             "input_spikes": self.input_spikes,
             "hop": self.hop,
         }
@@ -176,6 +174,7 @@ class SpikingNetwork:
                 Graph.from_dict(about["graph"], _under(_PARAM, arrays)),
                 _under(_AMPLITUDE, arrays),
                 int(about["steps"]),
+                about["code"],
                 bool(about["input_spikes"]),
                 float(about["hop"]),
             )
@@ -199,6 +198,7 @@ def prepare(
     *,
     steps: int = STEPS,
     scale: float = 1.0,
+    code: Code = "delta",
     input_spikes: bool = False,
     hop: float = HOP,
 ) -> SpikingNetwork:
@@ -210,7 +210,7 @@ def prepare(
         As a cell is traced.
     calibration : (n, t, n_in) float32 array
         Sequences along which amplitudes are measured.
-    steps, input_spikes, hop
+    steps, code, input_spikes, hop
         See :class:`SpikingNetwork`.
     scale : float
         Amplitudes are peaks over ``scale``: above 1 units fire more, with smaller steps of their
@@ -224,32 +224,63 @@ def prepare(
     if not 0.0 < scale < np.inf:
         raise ConfigError(f"scale is {scale}; expected a number greater than 0")
     prepared = residual(fold(graph))
-    amplitudes = measured(prepared, calibration, scale, input_spikes)
-    return SpikingNetwork(prepared, amplitudes, steps, input_spikes, hop)
+    amplitudes = measured(prepared, calibration, scale, code, input_spikes)
+    return SpikingNetwork(prepared, amplitudes, steps, code, input_spikes, hop)
 
 
 def measured(
-    graph: Graph, calibration: NDArray[np.float32], scale: float = 1.0, input_spikes: bool = False
+    graph: Graph,
+    calibration: NDArray[np.float32],
+    scale: float = 1.0,
+    code: Code = "delta",
+    input_spikes: bool = False,
 ) -> dict[str, Array]:
-    """Amplitude of every unit along sequences: its largest magnitude over ``scale``.
+    """Amplitude of every unit along sequences: its largest magnitude, or change, over ``scale``.
 
     Parameters
     ----------
     graph : Graph
         As :class:`SpikingNetwork` takes it.
     calibration : (n, t, n_in) float32 array
-    scale : float
-    input_spikes : bool
+    scale, code, input_spikes
+        See :func:`prepare`.
 
     Returns
     -------
     dict of array
         By population, in the shape of its value.
     """
-    observed = observe(graph, calibration)
-    found = {}
-    for population in plan(graph, input_spikes).populations:
-        peaks = observed[population.name].peaks
-        least = SMALLEST * max(float(peaks.max()), 1e-12)
-        found[population.name] = np.maximum(peaks, least) / scale
-    return found
+    names = [population.name for population in plan(graph, input_spikes).populations]
+    # also refuses a graph, or sequences, that nothing can be measured on
+    peaks = {name: seen.peaks for name, seen in observe(graph, calibration).items()}
+    if code == "delta":
+        peaks = largest_changes(graph, calibration, names)
+    return {
+        name: np.maximum(peaks[name], SMALLEST * max(float(peaks[name].max()), 1e-12)) / scale
+        for name in names
+    }
+
+
+def largest_changes(
+    graph: Graph, sequences: NDArray[np.float32], names: Sequence[str]
+) -> dict[str, Array]:
+    """Largest change of values from a frame to the next, from zero states and values on.
+
+    Returns
+    -------
+    dict of array
+        In the shapes of the values.
+    """
+    shapes = graph.shapes()
+    before = {name: np.zeros((len(sequences), *shapes[name])) for name in names}
+    largest = {name: np.zeros(shapes[name]) for name in names}
+    states = graph.zero_state((len(sequences),))
+    for t in range(sequences.shape[1]):
+        x = np.asarray(sequences[:, t], np.float64)
+        values = graph.run(FloatOps(), graph.params, states, x)
+        states = {state: values[name] for state, name in graph.next_states.items()}
+        for name in names:
+            change = np.abs(values[name] - before[name]).max(axis=0)
+            largest[name] = np.maximum(largest[name], change)
+            before[name] = values[name]
+    return largest

@@ -199,4 +199,3 @@ def _held_states(graph: Graph) -> set[str]:
         for state, after in graph.next_states.items()
         if after in producers and producers[after].op not in FUNCTIONS
     }
-

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.energy import Activity, Counts, Execution
+from edgemem.errors import check_known
 from edgemem.ir import INPUT, Node
 from edgemem.ops import Array, FloatOps
 from edgemem.spiking.fanout import dense_macs, fan_out
@@ -69,7 +70,8 @@ class State:
     values : mapping of array
         States of the graph, and spikes of the frame before.
     membranes : mapping of array
-        Of each population, in spikes.
+        Of each population, in spikes: what it did not send (code ``rate``), or the sum of what it
+        sent (``delta``).
     """
 
     values: Mapping[str, Array]
@@ -130,14 +132,33 @@ class Frames:
     def _send(self, population: Population, value: Array, state: State, frame: Frame) -> Array:
         """Let a population fire; returns its membranes after the window."""
         network, name = self._network, population.name
-        amplitude = network.amplitudes[name]
-        before = state.membranes[name] if population.carries else np.zeros(np.shape(value))
-        rate = np.clip(value / amplitude, -1.0, 1.0)
-        sent, after = fire(before, rate, network.window)
-        frame.windows[name] = Window(before, rate, sent)
+        per_spike = network.amplitudes[name] / network.window
+        if network.code == "delta":
+            window, total = _send_change(value / per_spike, state.membranes[name], network.window)
+            after = total
+        else:
+            rest = state.membranes[name] if population.carries else np.zeros(np.shape(value))
+            window, after = _send_value(value / per_spike, rest, network.window)
+            total = window.sent
+        frame.windows[name] = window
         said = name if population.function in FUNCTIONS else spikes_of(name)
-        frame.values[said] = sent * (amplitude / network.window)
+        frame.values[said] = total * per_spike
         return after
+
+
+def _send_change(value: Array, total: Array, steps: int) -> tuple[Window, Array]:
+    """What ``value`` differs from all that was sent, everything in spikes; the new total."""
+    rest = np.zeros(np.shape(value))
+    rate = np.clip((value - total) / steps, -1.0, 1.0)
+    sent, _ = fire(rest, rate, steps)
+    return Window(rest, rate, sent), total + sent
+
+
+def _send_value(value: Array, rest: Array, steps: int) -> tuple[Window, Array]:
+    """``value`` on top of what is left, everything in spikes; what is left then."""
+    rate = np.clip(value / steps, -1.0, 1.0)
+    sent, left = fire(rest, rate, steps)
+    return Window(rest, rate, sent), left
 
 
 def simulate(network: SpikingNetwork, x: Features, probes: Sequence[str] = ()) -> Execution:
@@ -162,7 +183,7 @@ def simulate(network: SpikingNetwork, x: Features, probes: Sequence[str] = ()) -
     ShapeError
         If ``x`` has another shape.
     """
-    network.check_probes(probes)
+    check_known("probe", probes, network.probes)
     network.check_input(x)
     frames = Frames(network)
     state = frames.start((len(x),))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from edgemem.ops import OP_NAMES
+from edgemem.spiking.network import Code
 from edgemem.target import Converted, Tolerance
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ class SpikingOptions:
     """How the network spikes."""
 
     steps_per_frame: int = field(
-        default=128,
+        default=64,
         metadata={"help": "Simulator steps that a frame takes; more of them lose less."},
+    )
+    code: Code = field(
+        default="delta",
+        metadata={"help": "What spikes say: how a value changed (delta), or the value (rate)."},
     )
     scale: float = field(
         default=1.0,

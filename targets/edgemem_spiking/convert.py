@@ -24,6 +24,7 @@ def convert(model: Source, options: SpikingOptions, calibration: Features) -> Co
         calibration,
         steps=options.steps_per_frame,
         scale=options.scale,
+        code=options.code,
         input_spikes=options.input_spikes,
         hop=_hop(model),
     )
