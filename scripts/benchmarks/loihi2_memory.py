@@ -175,7 +175,11 @@ def main() -> None:
     found = list(
         rows(
             memory(6, 0.5 / DT),
-            [("int8", "16", 0.0), *(("int16", "24", threshold) for threshold in THRESHOLDS)],
+            [
+                ("int8", "16", 0.0),
+                ("int16", "16", 0.0),
+                *(("int16", "24", threshold) for threshold in THRESHOLDS),
+            ],
             *slow,
         )
     )

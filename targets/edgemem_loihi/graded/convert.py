@@ -18,7 +18,7 @@ from ..placement import Traffic, place
 from .chip import chip_network
 from .counting import messages_of_units
 from .emulator import Emulator
-from .fine import peaks, with_fine_states
+from .fine import rest_unsent, with_fine_states
 from .mapping import mapped
 from .network import GradedNetwork
 from .stored import PLACEMENT, Settings, settings_parts
@@ -44,13 +44,13 @@ def convert(model: Source, options: LoihiOptions, calibration: Features) -> Conv
     built = build(trained, choose(model.scheme, options.quantize, options.weights), calibration)
     program = built.program
     if options.states == "24":
-        program = with_fine_states(program, peaks(program, calibration))
+        program = with_fine_states(program)
     held = {node.name for node in built.graph.nodes} & set(program.tensors)
     labels = tuple(name for name in labelled(trained) if name in held)
     network = mapped(program, labels, options.accumulators)
-    thresholds = (
-        steps_of(options.threshold, spreads(network, calibration)) if options.threshold else {}
-    )
+    thresholds: dict[str, int] = {}
+    if options.threshold:
+        thresholds = rest_unsent(steps_of(options.threshold, spreads(network, calibration)))
     placement = place(
         chip_network(network), traffic=Traffic(messages_per_frame(network, thresholds, calibration))
     )

@@ -182,7 +182,10 @@ class Run:
                 seen[name] = seen[origins[name].channel]
             elif name in self._emulator._routed:
                 seen[name] = ops.apply(op, seen)
-        self._states = {state: values[after] for state, after in program.states.items()}
+        for state, after in program.states.items():
+            if program.tensors[state].form.bits > STATE_BITS:
+                values[after] = self._kept(after, values[after])
+            self._states[state] = values[after]
         self.frames += 1
         return values
 
@@ -201,19 +204,23 @@ class Run:
         total = self._emulator.total(op, x)
         if not self._emulator.may_overflow(op.output):
             return total
-        wrapped = ((total + LIMIT) & (2 * LIMIT - 1)) - LIMIT
-        beyond = int(np.count_nonzero(wrapped != total))
-        if beyond:
-            self._overflowed(op.output, beyond, total)
-        return np.asarray(wrapped)
+        return self._kept(op.output, total)
 
-    def _overflowed(self, name: str, count: int, total: NDArray[np.int64]) -> None:
+    def _kept(self, name: str, x: NDArray[Any]) -> NDArray[Any]:
+        """``x`` as a register of 24 bits keeps it."""
+        wrapped = ((x + LIMIT) & (2 * LIMIT - 1)) - LIMIT
+        beyond = int(np.count_nonzero(wrapped != x))
+        if beyond:
+            self._overflowed(name, beyond, int(np.abs(x.astype(np.int64)).max()))
+        return np.asarray(wrapped, x.dtype)
+
+    def _overflowed(self, name: str, count: int, greatest: int) -> None:
         population = self._emulator.population_of(name)
         if self._emulator.overflow == "strict":
             raise ChipOverflowError(
-                f"population {population!r}, frame {self.frames}: the sum {name!r} reaches "
-                f"{int(np.abs(total).max())}, and an accumulator of {STATE_BITS} bits ends at "
-                f"{LIMIT - 1}; hold it in two (--accumulators split), or let it wrap "
+                f"population {population!r}, frame {self.frames}: {name!r} reaches {greatest}, and "
+                f"a register of {STATE_BITS} bits ends at {LIMIT - 1}; hold sums in two "
+                "(--accumulators split) and states in 16 bits (--states 16), or let it wrap "
                 "(--overflow hardware)"
             )
         self.overflows[population] = self.overflows.get(population, 0) + count

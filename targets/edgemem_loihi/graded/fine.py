@@ -12,10 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgemem.quantize.formats import Format
-from edgemem.quantize.integer import IntegerOps
 from edgemem.quantize.program import Integers, Operation, Program, Tensor
 
 from .elements import PRODUCTS
@@ -24,46 +22,38 @@ from .machine import STATE_BITS
 MORE = STATE_BITS - 16
 """Bits that a state gains."""
 
-HEADROOM = 4.0
-"""A state's own message covers so many times its peak along the calibration sequences."""
-
 FINE = f":{STATE_BITS}"
-SENT = ":sent"
+REST = ":rest"
 _PLAIN = {"shift_a": 0, "shift_b": 0, "relu": 0}
 
 
-def with_fine_states(program: Program, peaks: Mapping[str, int]) -> Program:
+def with_fine_states(program: Program) -> Program:
     """``program`` with each state ``s' = s + d`` in 24 bits, where ``d`` can be given finer.
 
     ``s`` and ``s'`` keep their names and their 16 bits for all that reads them; what is carried
-    over is ``s:24``. Since 16 bits were proved to hold the state, 24 hold it with 8 more, as long
-    as no message saturates. What a product of ``d`` reads of the state itself are 16 bits as well,
-    as fine as :data:`HEADROOM` lets them be.
+    over is ``s:24``. Since 16 bits were proved to hold the state, 24 hold it with 8 more. Where
+    ``d`` is a product with the state itself, as in a memory, the 8 bits that ``s`` leaves out are
+    sent as well.
 
     Parameters
     ----------
     program : Program
-    peaks : mapping of int
-        Greatest magnitude of each state along the calibration sequences, in its steps.
     """
-    for state in program.states:
+    for state in tuple(program.states):
         changes = _changes(program, state)
         if changes:
             program = _refined(program, state, changes)
             for name in changes:
-                program = _finer_messages(program, state, name, peaks[state])
+                program = _with_rest(program, state, name)
     return _without_unread(program)
 
 
-def peaks(program: Program, sequences: NDArray[np.float32]) -> dict[str, int]:
-    """Greatest magnitude of each state along sequences (n, t, n_in), in its steps."""
-    ops, found = IntegerOps(program), dict.fromkeys(program.states, 0)
-    states, x = program.zero_state((len(sequences),)), ops.quantize(sequences)
-    for t in range(x.shape[1]):
-        states, _ = ops.step(states, x[:, t])
-        for name, value in states.items():
-            found[name] = max(found[name], int(np.abs(value.astype(np.int64)).max()))
-    return found
+def rest_unsent(thresholds: Mapping[str, int]) -> dict[str, int]:
+    """``thresholds`` at which what a state leaves of 24 bits never travels.
+
+    Where messages may be off by a step of 16 bits, the 8 bits below say nothing.
+    """
+    return {name: 1 << MORE if name.endswith(REST) else n for name, n in thresholds.items()}
 
 
 def _changes(program: Program, state: str) -> tuple[str, ...]:
@@ -135,43 +125,45 @@ def _scaled(op: Operation, arrays: dict[str, Integers]) -> Operation:
     return replace(op, arrays={**op.arrays, "shift": name})
 
 
-def _finer_messages(program: Program, state: str, name: str, peak: int) -> Program:
-    """The product ``[A, B] [s; u]`` as ``A s + B u``, with finer steps of ``s``."""
+def _with_rest(program: Program, state: str, name: str) -> Program:
+    """The product ``[A, B] [s; u]`` as it is, and ``A`` times what ``s`` leaves of ``s:24``."""
     makers = {op.output: op for op in program.operations}
     op = makers[name]
     joined = makers.get(op.inputs[0])
-    fewer = int(np.clip(np.ceil(np.log2(max(HEADROOM * peak, 1.0) / 2.0**15)) + MORE, 0, MORE))
-    if op.kind != "wide_product" or fewer == MORE or joined is None or joined.kind != "concat":
+    reads_itself = joined is not None and joined.kind == "concat" and joined.inputs[0] == state
+    if op.kind != "wide_product" or not reads_itself:
         return program
-    if joined.inputs[0] != state or "bias" in op.arrays:
-        return program
-    tensors, arrays, weights = dict(program.tensors), dict(program.arrays), dict(program.weights)
-    own = tensors[state]
-    sent = state + SENT
-    tensors[sent] = Tensor(own.shape, Format(16, float(own.form.scale) * 2.0 ** (fewer - MORE)))
-    split = own.shape[-1]
-    columns = {sent: np.s_[:, :split], joined.inputs[1]: np.s_[:, split:]}
-    made = []
-    for source, part in columns.items():
-        result, weight = f"{name}:{source}", f"{name}:{source}.weight"
-        tensors[result] = tensors[name]
-        arrays[weight] = arrays[op.arrays["weight"]][part]
-        weights[weight] = weights[op.arrays["weight"]]
-        named = {**op.arrays, "weight": weight}
-        if source == sent:
-            named["shift"] = f"{name}:{source}.shift"
-            arrays[named["shift"]] = _moved(arrays, op, fewer - MORE)
-        made.append(Operation(op.kind, result, (source,), op.attrs, named))
-    made.append(Operation("add", name, (made[0].output, made[1].output), _PLAIN))
-    narrow = Operation("narrow", sent, (state + FINE,), {"shift": fewer})
-    before = () if sent in makers else (narrow,)
-    operations = [
-        new for old in program.operations for new in (made if old.output == name else (old,))
-    ]
+    coarse, rest, upper, lower = f"{state}:coarse", state + REST, f"{name}:upper", f"{name}:lower"
+    own, tensors, arrays = program.tensors[state], dict(program.tensors), dict(program.arrays)
+    fine = tensors[state + FINE]
+    tensors.update({coarse: fine, upper: tensors[name], lower: tensors[name]})
+    tensors[rest] = Tensor(own.shape, Format(8, float(fine.form.scale)))
+    arrays[f"{lower}.weight"] = arrays[op.arrays["weight"]][:, : own.shape[-1]]
+    arrays[f"{lower}.shift"] = _moved(arrays, op, -MORE)
+    named = {
+        "weight": f"{lower}.weight",
+        "multiplier": op.arrays["multiplier"],
+        "shift": f"{lower}.shift",
+    }
+    parts = (
+        Operation("rescale", coarse, (state,), {"multiplier": 1 << 30, "shift": MORE + 1}),
+        Operation("sub", rest, (state + FINE, coarse), _PLAIN),
+    )
+    sums = (
+        replace(op, output=upper),
+        Operation(op.kind, lower, (rest,), op.attrs, named),
+        Operation("add", name, (upper, lower), _PLAIN),
+    )
+    operations: list[Operation] = []
+    for old in program.operations:
+        operations += sums if old.output == name else (old,)
+        if old.output == state and rest not in makers:
+            operations += parts
+    weights = {**program.weights, named["weight"]: program.weights[op.arrays["weight"]]}
     return replace(
         program,
         tensors=tensors,
-        operations=(*before, *operations),
+        operations=tuple(operations),
         arrays=arrays,
         weights=weights,
     )
