@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.energy import Counts
-from edgemem.errors import ConfigError, ShapeError, UnknownNameError
+from edgemem.errors import ConfigError, ShapeError, check_known
 from edgemem_loihi.cuba.chip import Ints, Network
 from edgemem_loihi.cuba.currents import Currents, fan_out, most
 from edgemem_loihi.cuba.kernel import Bools, Moment, Workspace
@@ -20,12 +20,12 @@ from edgemem_loihi.cuba.recording import Recording, Tap
 from edgemem_loihi.cuba.registers import Registers
 from edgemem_loihi.cuba.stage import Stage
 
-_BLOCK = 32_768
+_BLOCK = 65_536
 """Compartments that are updated at a time: their registers stay in the cache."""
 _NARROWEST = 256
 """Of one sequence: below that, calls cost more than what they do."""
 
-_SPAN, _ROWS = 32, 512
+_SPAN, _ROWS = 32, 256
 """Steps, and steps times sequences, that are computed at a time where that can be."""
 
 
@@ -243,15 +243,13 @@ class Emulator:
         )
 
     def _columns(self, population: str) -> slice:
-        if population not in self._layout.columns:
-            raise UnknownNameError("population", population, self._layout.columns)
+        check_known("population", [population], self._layout.columns)
         return self._layout.columns[population]
 
     def _arriving(self, inputs: Mapping[str, NDArray[np.generic]], lead: tuple[int, ...]) -> Bools:
         joined = np.zeros((*lead, self._inputs.width), bool)
+        check_known("input", inputs, self._inputs.columns)
         for name, spikes in inputs.items():
-            if name not in self._inputs.columns:
-                raise UnknownNameError("input", name, self._inputs.columns)
             expected = (*lead, self.network.inputs[name])
             if spikes.shape != expected:
                 raise ShapeError(
