@@ -133,10 +133,7 @@ class Spiking(LabelledNetwork):
         return value
 
     def _probe(self, value: Operand, label: str) -> nengo.Probe:
-        node = nengo.Node(
-            Membrane(value_size(value), self.network.steps, self.network.code == "delta"),
-            label=label,
-        )
+        node = nengo.Node(self._ops.membrane(value_size(value)), label=label)
         self._ops.connect(value, node)
         return nengo.Probe(node, synapse=None, label=label)
 
