@@ -9,13 +9,16 @@ Those below zero hold -u. Values that are no states keep nothing in u either.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgemem.ops import Array
 from edgemem_loihi.cuba import Compartments, Network, Synapses, limits
 from edgemem_loihi.spikes.code import Code
-from edgemem_loihi.spikes.design import Design, Value
+from edgemem_loihi.spikes.design import Design, Relay, Value
 from edgemem_loihi.spikes.dither import dither
 from edgemem_loihi.spikes.rounding import Ints, Rows, rounded
 
@@ -27,6 +30,9 @@ START = "start"
 
 KEPT = 1.0 - 1.0 / 4096
 """What a current keeps of itself in a step where its decay is 0."""
+
+_SPIKE = 64
+"""A weight that makes a compartment of threshold 1 spike."""
 
 _STATE_REACH = 1 << 22
 """Greatest state on the current's scale: half of the register, so that a louder signal than any
@@ -45,21 +51,51 @@ def assemble(design: Design) -> Network:
         If a weight or bias is out of the chip's range.
     """
     codes = design.codes
-    populations = {RING: _ring(design.period)}
-    synapses = _ring_synapses(design.period)
+    populations = {RING: _ring(design.steps)}
+    synapses = _ring_synapses(design.steps)
     for name, value in design.values.items():
-        drives = added(name, value)
-        scale = chip_scale(name, value, {source: codes[source] for source in drives})
-        populations[name] = _compartments(value, scale)
-        for source, matrix in drives.items():
-            per_spike = matrix @ codes[source].decoder()
-            rows = rounded(
-                f"{source!r} to {name!r}", scale[:, None] * per_spike, codes[source].chain
-            )
+        made = assembled_value(name, value, design)
+        populations[name] = made.compartments
+        for source, rows in made.drives.items():
             synapses += _copied(source, name, value.code, rows)
-        synapses += _dither_synapses(name, value, scale, design.period)
+        synapses += _ring_to_value(name, value, made.scale, design)
+    for name, relay in design.relays.items():
+        size = codes[name].comparators
+        populations[name] = Compartments.of(size, threshold=1, decay_v=limits.DECAY_MAX)
+        synapses += _relay_synapses(name, relay, size, design.steps)
     inputs = {START: 1, **{name: code.comparators for name, code in design.inputs.items()}}
     return Network(inputs, populations, tuple(synapses))
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """One value in the chip's integers.
+
+    Parameters
+    ----------
+    scale : (n,) array
+        Units of the current for each unit of the argument.
+    compartments : Compartments
+    drives : mapping of Rows
+        What each comparator of a source adds to each unit.
+    """
+
+    scale: Array
+    compartments: Compartments
+    drives: Mapping[str, Rows]
+
+
+def assembled_value(name: str, value: Value, design: Design) -> Assembled:
+    """The integers of one value of a design."""
+    codes = design.codes
+    scale = chip_scale(name, value, codes)
+    drives = {}
+    for source, matrix in added(name, value).items():
+        per_spike = matrix[:, codes[source].unit] * codes[source].worth
+        drives[source] = rounded(
+            f"{source!r} to {name!r}", scale[:, None] * per_spike, codes[source].chain
+        )
+    return Assembled(scale, _compartments(value, scale), drives)
 
 
 def added(name: str, value: Value) -> dict[str, Array]:
@@ -124,42 +160,84 @@ def _ring(period: int) -> Compartments:
 
 
 def _ring_synapses(period: int) -> list[Synapses]:
-    # one spike is far above the threshold of 64: 128 units of 64
     kick = np.zeros((period, 1), np.int64)
-    kick[0] = 128
-    following = 128 * np.roll(np.eye(period, dtype=np.int64), 1, axis=0)
+    kick[0] = _SPIKE
+    following = _SPIKE * np.roll(np.eye(period, dtype=np.int64), 1, axis=0)
     return [Synapses.dense(START, RING, kick), Synapses.dense(RING, RING, following)]
 
 
-def _dither_synapses(name: str, value: Value, scale: Array, period: int) -> list[Synapses]:
-    """What the ring adds: to a function its dither, to a state the dither's changes and its bias.
+def _relay_synapses(name: str, relay: Relay, size: int, steps: int) -> list[Synapses]:
+    """One spike for one, unless the ring inhibits it: outside of the steps that it is open."""
+    closed = np.full((size, steps), -2 * _SPIKE)
+    closed[:, relay.open[0] : relay.open[1]] = 0
+    each = np.arange(size)
+    one_to_one = Synapses.sparse(
+        relay.source, name, each, each, np.full(size, _SPIKE), shape=(size, size)
+    )
+    return [
+        one_to_one,
+        Synapses.dense(RING, name, _by_ring(closed)),
+        Synapses.dense(START, name, closed[:, :1]),
+    ]
 
-    In step ``k`` the start or the ring's compartment ``k - 1`` brings what step ``k`` needs.
-    """
-    code, d = value.code, dither(period)
-    amplitude = (code.spacing * scale[code.unit])[:, None]
-    synapses = []
-    if period > 1:
-        coming = np.roll(d, -1) - d if value.holds else np.roll(d, -1)
-        synapses += _each(RING, name, code, amplitude * coming)
-        synapses += _each(START, name, code, amplitude * d[:1])
+
+def _dither_rows(value: Value, scale: Array, design: Design) -> Rows:
+    """What the ring adds to each comparator in each step: a function's dither, or the changes of a
+    state's, before the sign."""
+    d = np.tile(dither(design.period), design.steps // design.period)
+    played = d - np.roll(d, 1) if value.holds else d
+    amplitude = (value.code.spacing * scale[value.code.unit])[:, None]
+    # a state's first change is from 0, not from the end of a period
+    first = amplitude * d[:1]
+    return rounded("dither", np.concatenate([first, amplitude * played], axis=1))
+
+
+def dither_steps(value: Value, scale: Array, design: Design) -> NDArray[np.int64]:
+    """(m, 1 + steps): the first step of all, then those of every frame."""
+    if design.period == 1:
+        return np.zeros((value.code.comparators, 1 + design.steps), np.int64)
+    return _dither_rows(value, scale, design).effective
+
+
+def _drift(name: str, value: Value, scale: Array, steps: int) -> Rows:
+    """A state's bias in each step of a frame."""
+    first, last = value.biased or (0, steps)
+    when = np.zeros(steps, np.int64)
+    when[first:last] = 1
+    drift = rounded(f"bias of {name!r}", (scale * value.bias)[:, None])
+    return Rows(drift.weights * when, drift.exponents)
+
+
+def drift_steps(name: str, value: Value, scale: Array, design: Design) -> NDArray[np.int64]:
+    """(n, 1 + steps): a state's bias in the first step of all, then in those of every frame."""
+    rows = _drift(name, value, scale, design.steps).effective
+    return np.concatenate([rows[:, :1], rows], axis=1)
+
+
+def _ring_to_value(name: str, value: Value, scale: Array, design: Design) -> list[Synapses]:
+    code, synapses = value.code, []
+    if design.period > 1:
+        rows = _dither_rows(value, scale, design)
+        played = code.sign[:, None] * rows.weights
+        synapses += _grouped(START, name, played[:, :1], rows.exponents)
+        synapses += _grouped(RING, name, _by_ring(played[:, 1:]), rows.exponents)
     if value.holds and np.any(value.bias):
-        drift = rounded(f"bias of {name!r}", (scale * value.bias)[:, None])
-        always = Rows(np.repeat(drift.weights, period, axis=1), drift.exponents)
-        synapses += _copied(RING, name, code, always) + _copied(START, name, code, drift)
+        drift = _drift(name, value, scale, design.steps)
+        synapses += _copied(START, name, code, Rows(drift.weights[:, :1], drift.exponents))
+        synapses += _copied(RING, name, code, Rows(_by_ring(drift.weights), drift.exponents))
     return synapses
+
+
+def _by_ring(schedule: NDArray[Any]) -> NDArray[Any]:
+    """What each compartment of the ring brings, for what is to act in each step: that of step
+    ``k`` spikes in it, and acts in the next."""
+    return np.roll(schedule, -1, axis=-1)
 
 
 def _copied(source: str, target: str, code: Code, rows: Rows) -> list[Synapses]:
     """Synapses that add ``rows`` (n, m_source) to every comparator of each unit."""
     weights = code.sign[:, None] * rows.weights[code.unit]
     return _grouped(source, target, weights, rows.exponents[code.unit])
-
-
-def _each(source: str, target: str, code: Code, per_comparator: Array) -> list[Synapses]:
-    """Synapses that add ``per_comparator`` (m, m_source), turned round where the sign is -1."""
-    rows = rounded(f"{source!r} to {target!r}", per_comparator)
-    return _grouped(source, target, code.sign[:, None] * rows.weights, rows.exponents)
 
 
 def _grouped(source: str, target: str, weights: Ints, exponents: Ints) -> list[Synapses]:

@@ -94,7 +94,8 @@ def uniform(reach: Array, levels: Ints, both_sides: bool = True) -> Code:
     _check(reach, levels)
     step = reach / levels
     unit, j = _counted(levels)
-    level, spacing = (j - 0.5) * step[unit], step[unit]
+    spacing: Array = step[unit]
+    level: Array = (j - 0.5) * spacing
     sign: Ints = np.ones(len(unit), np.int64)
     if both_sides:
         unit, level, spacing = np.tile(unit, 2), np.tile(level, 2), np.tile(spacing, 2)

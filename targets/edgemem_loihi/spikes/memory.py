@@ -1,4 +1,4 @@
-"""Linear memories in steps of the chip."""
+"""A linear memory by itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from edgemem.errors import UnsupportedOpError
 from edgemem.ops import Array
 from edgemem_loihi.spikes.code import Code
 from edgemem_loihi.spikes.design import Design, Value
+
+_ITERATIONS = 50
 
 
 def memory(A: Array, B: Array, inputs: Code, code: Code, period: int) -> Design:
@@ -25,64 +27,79 @@ def memory(A: Array, B: Array, inputs: Code, code: Code, period: int) -> Design:
         Steps of the dither.
     """
     value = Value({"u": B, "m": A}, np.zeros(len(A)), code, holds=True)
-    return Design({"u": inputs}, {"m": value}, period)
+    return Design({"u": inputs}, {"m": value}, {}, period, period)
 
 
-def in_substeps(name: str, A: Array, G: Array, steps: int) -> tuple[Array, Array]:
-    """``m' = A m + G v`` in ``steps`` smaller steps with the same ``v``.
+def in_window(
+    name: str, A: Array, G: Array, steps: int, kept: float, hold: int
+) -> tuple[Array, Array]:
+    """``m' = A m + G v`` as ``steps`` additions of what relays bring one step late.
 
-    ``A_s = A^(1/S)`` and ``G_s = (A - I)^-1 (A_s - I) G``, so that ``S`` steps give
-    ``A_s^S m + (I + A_s + ... + A_s^(S-1)) G_s v = A m + G v``.
+    Between them and the next frame's, a state keeps ``kept`` of itself in each step:
+
+    .. math::
+
+        x_{k+1} = \text{kept}\\, x_k + M x_{k-1} + F v, \\qquad x_0 = x_{-1},
+        \\quad k = 0 \\ldots S - 1
+
+    followed by ``hold`` steps with nothing but ``kept``. ``M`` is found by Newton's method; all
+    matrices are functions of ``A`` and commute.
 
     Parameters
     ----------
     name : str
-        For messages.
+        Name of the state, for messages.
     A : (n, n) array
     G : (n, k) array
     steps : int
+    kept : float
+    hold : int
+
+    Returns
+    -------
+    M : (n, n) array
+    F : (n, k) array
 
     Raises
     ------
     UnsupportedOpError
-        If ``A`` has no real root of that order.
+        If there is no such ``M``.
     """
-    from scipy.linalg import expm, logm
-
-    if steps == 1:
-        return A, G
-    continuous = logm(A)
-    root = expm(np.real(continuous) / steps)
-    if np.abs(np.linalg.matrix_power(root, steps) - A).max() > 1e-6 * np.abs(A).max():
+    eye = np.eye(len(A))
+    wanted = A / kept**hold
+    M = (A - eye) / steps
+    for _ in range(_ITERATIONS):
+        x, slope, _ = _response(M, steps, kept)
+        try:
+            change = np.linalg.solve(slope, x - wanted)
+        except np.linalg.LinAlgError:
+            break
+        M = M - change
+        if np.abs(change).max() <= 1e-12 * np.abs(M).max():
+            break
+    x, _, driven = _response(M, steps, kept)
+    if not np.abs(x - wanted).max() <= 1e-6 * np.abs(wanted).max():
         raise UnsupportedOpError(
-            f"loihi1: the matrix of the state {name!r} has no real root, so that one frame cannot "
-            f"be cut into {steps} chip steps; the profile loihi2 runs it"
+            f"loihi1: the state {name!r} has no form in {steps} small steps; the profile loihi2 "
+            "runs it"
         )
-    total = sum(np.linalg.matrix_power(root, k) for k in range(steps))
-    return root, np.linalg.solve(total, G)
+    # what a frame's state is worth at its end, G in all, is held until the next one begins
+    return M, np.linalg.solve(driven, G)
 
 
-def frame_mean(root: Array, G: Array, steps: int) -> tuple[Array, Array]:
-    """How the memory at a frame's end follows from its mean over the frame.
-
-    With ``m_k`` after step ``k`` of a frame with constant ``v``, ``mean = C m_0 + D v`` and
-    ``m_S = A m_0 + E v``; hence ``m_S = P mean + R v`` with ``P = A C^-1`` and ``R = E - P D``.
-
-    Parameters
-    ----------
-    root, G : arrays
-        Of :func:`in_substeps`.
-    steps : int
-
-    Returns
-    -------
-    P : (n, n) array
-    R : (n, k) array
-    """
-    power, added = np.eye(len(root)), np.zeros_like(G)
-    C, D = np.zeros_like(root), np.zeros_like(G)
+def _response(M: Array, steps: int, kept: float) -> tuple[Array, Array, Array]:
+    """State after the steps for a state of 1, its derivative by ``M``, and for a drive of 1."""
+    eye, zero = np.eye(len(M)), np.zeros_like(M)
+    x, before = eye, eye
+    slope, slope_before = zero, zero
+    driven, driven_before = zero, zero
     for _ in range(steps):
-        power, added = root @ power, root @ added + G
-        C, D = C + power / steps, D + added / steps
-    P = np.linalg.solve(C.T, power.T).T
-    return P, added - P @ D
+        x, before, slope, slope_before, driven, driven_before = (
+            kept * x + M @ before,
+            x,
+            kept * slope + M @ slope_before + before,
+            slope,
+            kept * driven + M @ driven_before + eye,
+            driven,
+        )
+    return x, slope, driven

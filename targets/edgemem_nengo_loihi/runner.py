@@ -1,0 +1,92 @@
+"""A converted file in NengoLoihi's emulator, built by this package's own code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgemem.errors import ArtefactError, MissingExtraError, ShapeError
+
+from .standalone import NETWORK, Simulation, groups, relays, states
+
+if TYPE_CHECKING:
+    from edgemem.artefact import Artefact
+    from edgemem.target import Features
+
+
+class NengoLoihiRunner:
+    """See :class:`edgemem.target.Runner`.
+
+    The ``__main__.py`` of the file is never run: the arrays are all that is read.
+
+    Parameters
+    ----------
+    artefact : Artefact
+
+    Raises
+    ------
+    MissingExtraError
+        Without NengoLoihi.
+    ArtefactError
+        If arrays are missing or do not fit together.
+    """
+
+    def __init__(self, artefact: Artefact) -> None:
+        self.engine = f"nengo-loihi {_version()}, emulator"
+        self._arrays = artefact.arrays(NETWORK)
+        _check(self._arrays, artefact.origin)
+        self.n_in = len(self._arrays["radius"])
+        self.n_out = len(self._arrays["output/bias"])
+        self._simulation: Any = None
+
+    @property
+    def clipped(self) -> int:
+        """Input values since the last reset that were beyond the radius."""
+        return 0 if self._simulation is None else int(self._simulation.clipped)
+
+    def reset(self) -> None:
+        # NengoLoihi's simulator cannot be reset; another one is built with the next step
+        if self._simulation is not None:
+            self._simulation.close()
+        self._simulation = None
+
+    def step(self, x: Features) -> Features:
+        if x.shape != (self.n_in,):
+            raise ShapeError(f"step: got an input of shape {x.shape}, expected ({self.n_in},)")
+        if self._simulation is None:
+            self._simulation = Simulation(self._arrays)
+        return np.asarray(self._simulation.frame(x), np.float32)
+
+
+def _version() -> str:
+    try:
+        import nengo_loihi
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("target nengo-loihi", "nengo-loihi", "loihi") from error
+    return str(nengo_loihi.__version__)
+
+
+def _check(arrays: dict[str, Any], origin: str) -> None:
+    """Refuse arrays that are missing or whose sizes do not meet."""
+    try:
+        sizes = {name: arrays[f"{name}/decoders"].shape for name in groups(arrays)}
+        fits = arrays["radius"].shape == (sum(sizes[name][0] for name in relays(arrays)),)
+        fits &= arrays["output/weights"].shape == (
+            len(arrays["output/bias"]),
+            sum(size[0] for size in sizes.values()),
+        )
+        for name, (n, neurons) in sizes.items():
+            fits &= arrays[f"{name}/encoders"].shape == (neurons, n)
+            fits &= arrays[f"{name}/gain"].shape == arrays[f"{name}/bias"].shape == (neurons,)
+        for target in states(arrays):
+            for source in sizes:
+                transform = arrays[f"transform/{source}/{target}"]
+                fits &= transform.shape == (sizes[target][0], sizes[source][0])
+        fits &= all(arrays[name].shape == () for name in ("steps", "dt", "tau"))
+    except (KeyError, ValueError, TypeError) as error:
+        raise ArtefactError(
+            f"{origin}: {NETWORK} lacks {error}; convert the model again"
+        ) from error
+    if not fits:
+        raise ArtefactError(f"{origin}: arrays of {NETWORK} do not fit; convert the model again")
