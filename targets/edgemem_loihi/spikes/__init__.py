@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def convert(model: Source, options: Any, calibration: Features) -> Converted:
-    """See :func:`edgemem_loihi.spikes.convert.convert`."""
-    from edgemem_loihi.spikes.convert import convert as converted
+    """See :func:`edgemem_loihi.spikes.conversion.convert`."""
+    from edgemem_loihi.spikes.conversion import convert as converted
 
     return converted(model, options, calibration)
 

@@ -188,8 +188,7 @@ def _dither_rows(value: Value, scale: Array, design: Design) -> Rows:
     played = d - np.roll(d, 1) if value.holds else d
     amplitude = (value.code.spacing * scale[value.code.unit])[:, None]
     # a state's first change is from 0, not from the end of a period
-    first = amplitude * d[:1]
-    return rounded("dither", np.concatenate([first, amplitude * played], axis=1))
+    return rounded("dither", np.concatenate([amplitude * d[:1], amplitude * played], axis=1))
 
 
 def dither_steps(value: Value, scale: Array, design: Design) -> NDArray[np.int64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,10 +28,13 @@ INPUT_LEVELS = 4
 OUTPUT_LEVELS = 4
 """Times as many levels for outputs, of which there are few."""
 
-_STATE_MARGIN = 1.3
+_STATE_MARGIN = 1.0
 _VALUE_MARGIN = 1.1
-"""Reach over the greatest magnitude of the calibration. A state beyond it is held back too little,
-where another value just saturates."""
+"""Reach over the greatest magnitude of the calibration. What rounding leaves of states is most of
+the error, so that theirs is narrow; the chip's register has room for twice as much."""
+
+_MOST_LEVELS = 15
+"""A core has 16 thresholds, one of which is the ring's."""
 
 _NEGLIGIBLE = 1e-9
 """Matrices this small are what is left of a difference that is zero."""
@@ -80,10 +85,21 @@ def lower(graph: Graph, calibration: NDArray[np.float32], levels: int, window: i
         values[name] = Value(drives, bias, _function_code(op, seen[name], levels))
     drives, bias = _settled(found.output, found)
     reach = _reach(seen[graph.output], _VALUE_MARGIN)
-    fine = np.full(len(reach), max(1, OUTPUT_LEVELS * levels // 2))
+    fine = np.full(len(reach), min(_MOST_LEVELS, max(1, OUTPUT_LEVELS * levels // 2)))
     values[OUTPUT] = Value(drives, bias, code.uniform(reach, fine))
     design = Design({INPUT: lines, WRITTEN: lines}, values, relays, window, steps)
-    return Lowered(design, frames)
+    return Lowered(_with_offsets(design), frames)
+
+
+def _with_offsets(design: Design) -> Design:
+    """What values are without spikes, in the biases of those that read them."""
+    codes, values = design.codes, {}
+    for name, value in design.values.items():
+        bias = value.bias
+        for source, matrix in value.drives.items():
+            bias = bias + matrix @ codes[source].offset
+        values[name] = replace(value, bias=bias)
+    return replace(design, values=values)
 
 
 def _start(layer: int, window: int) -> int:
@@ -123,11 +139,11 @@ def _layers(found: AffineGraph) -> dict[str, int]:
 
 def _relayed(source: str, target: str) -> str:
     """Name of the relay of a source to a memory."""
-    return f"{source} -> {target}"
+    return f"{source} to {target}"
 
 
 def _source(relay: str) -> str:
-    return relay.partition(" -> ")[0]
+    return relay.partition(" to ")[0]
 
 
 def _memory(name: str, after: Affine, coded: Code, opened: Span, steps: int) -> Value:
@@ -179,18 +195,19 @@ def _returns(name: str, others: list[str]) -> str:
 
 def _state_code(seen: Observed, levels: int) -> Code:
     reach = _reach(seen, _STATE_MARGIN)
-    return code.uniform(reach, code.shared(reach, levels / 2))
+    return code.uniform(reach, np.minimum(code.shared(reach, levels / 2), _MOST_LEVELS))
 
 
 def _function_code(op: str, seen: Observed, levels: int) -> Code:
     size = int(np.prod(seen.peaks.shape))
-    half = max(1, levels // 2)
+    half = min(_MOST_LEVELS, max(1, levels // 2))
     if op == "tanh":
         return code.curve(np.arctanh, size, half, 0.0, 1.0)
     if op == "sigmoid":
         # 1/2 + tanh(a/2)/2
         return code.curve(lambda f: 2.0 * np.arctanh(f), size, half, 0.5, 0.5)
-    return code.uniform(_reach(seen, _VALUE_MARGIN), np.full(size, levels), both_sides=False)
+    most = np.full(size, min(levels, _MOST_LEVELS))
+    return code.uniform(_reach(seen, _VALUE_MARGIN), most, both_sides=False)
 
 
 def _reach(seen: Observed, margin: float) -> Array:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DESIGN = "spikes.json"
 ARRAYS = "spikes.npz"
 
-OUTPUT = "y"
+OUTPUT = "output"
 """Name of the population of the output."""
 
 WRITTEN = "x written"
