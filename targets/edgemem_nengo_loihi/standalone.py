@@ -150,17 +150,26 @@ class Simulation:
         self._end = weakref.finalize(self, self._simulator.close)
         self.clipped = 0
 
-    def frame(self, x: NDArray[Any]) -> NDArray[Any]:
-        """The output, (n_out,), after one more frame with the input ``x``, (n_in,)."""
-        arrays, steps = self._arrays, int(self._arrays["steps"])
-        scaled = np.asarray(x, np.float64) / arrays["radius"]
+    def spikes(self, x: NDArray[Any]) -> list[NDArray[Any]]:
+        """Spikes of each group, (steps, neurons), in one more frame with the input ``x``, (n_in,).
+
+        They have the height 1/dt, so that their mean is a rate.
+        """
+        scaled = np.asarray(x, np.float64) / self._arrays["radius"]
         self.clipped += int(np.count_nonzero(np.abs(scaled) > 1.0))
         self._held["x"] = np.clip(scaled, -1.0, 1.0)
-        self._simulator.run_steps(steps)
-        # spikes have the height 1/dt: their mean is a rate
-        rates = [np.mean(self._simulator.data[p], axis=0) for p in self._probes]
+        self._simulator.run_steps(int(self._arrays["steps"]))
+        spikes = [np.asarray(self._simulator.data[probe]) for probe in self._probes]
         self._simulator.clear_probes()
-        values = [arrays[f"{n}/decoders"] @ r for n, r in zip(groups(arrays), rates)]
+        return spikes
+
+    def frame(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The output, (n_out,), after one more frame with the input ``x``, (n_in,)."""
+        arrays = self._arrays
+        values = [
+            arrays[f"{name}/decoders"] @ spikes.mean(axis=0)
+            for name, spikes in zip(groups(arrays), self.spikes(x))
+        ]
         # y = W [x, states] + b, the states' mean over the frame taken to its end
         y: NDArray[Any] = arrays["output/weights"] @ np.concatenate(values)
         return y + arrays["output/bias"]
