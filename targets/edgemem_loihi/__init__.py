@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from edgemem.errors import ConfigError, UnsupportedOpError
+from edgemem.errors import ConfigError
 from edgemem.ops import OP_NAMES
 from edgemem.target import Converted, IntegerOptions, Tolerance, rounding_tolerance
 
@@ -50,7 +50,23 @@ class LoihiOptions(IntegerOptions):
         metadata={"help": "A sum that leaves its register is an error, or wraps."},
     )
 
+    levels: int = field(
+        default=6,
+        metadata={"help": "loihi1: comparators of each value; more are finer. Even, 2 to 30."},
+    )
+    window: int = field(
+        default=8,
+        metadata={
+            "help": "loihi1: chip steps over which rounded values are averaged, for each layer of "
+            "memories; a power of two, 2 to 64."
+        },
+    )
+
     def __post_init__(self) -> None:
+        if not 2 <= self.levels <= 30 or self.levels % 2:
+            raise ConfigError(f"levels {self.levels}: expected an even number from 2 to 30")
+        if not 2 <= self.window <= 64 or self.window & (self.window - 1):
+            raise ConfigError(f"window {self.window}: expected a power of two from 2 to 64")
         if not 0.0 <= self.threshold < 10.0:
             raise ConfigError(
                 f"threshold {self.threshold}: a share of how far values move; expected 0 or more, "
@@ -69,6 +85,10 @@ class LoihiTarget:
     Options: ClassVar[type[LoihiOptions]] = LoihiOptions
 
     def tolerance(self, options: LoihiOptions, trained: Scheme | None = None) -> Tolerance:
+        if options.profile == "loihi1":
+            from . import spikes
+
+            return spikes.tolerance(options, trained)
         # the emulator is integers throughout: a replay must not differ at all
         rounded = rounding_tolerance(options, trained).replayed_within(0.0)
         # every value that a product reads may be off by `threshold` of its spread, and errors of
@@ -82,12 +102,18 @@ class LoihiTarget:
 
     def convert(self, model: Source, options: LoihiOptions, calibration: Features) -> Converted:
         if options.profile == "loihi1":
-            raise UnsupportedOpError("loihi: the profile loihi1 is being built; known: loihi2")
+            from . import spikes
+
+            return spikes.convert(model, options, calibration)
         from .graded.convert import convert
 
         return convert(model, options, calibration)
 
     def load(self, artefact: Artefact, reference_kernels: bool = False) -> Runner:
+        if artefact.manifest.get("profile") == "loihi1":
+            from .spikes.runner import SpikesRunner
+
+            return SpikesRunner(artefact)
         from .graded.runner import GradedRunner
 
         return GradedRunner(artefact)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from edgemem.cells import GRU, LEM, LMU, Cell, Dense, Norm, Stack
 from edgemem.errors import UnsupportedOpError
 from edgemem.ir import INPUT, trace
-from edgemem.ir.affine import affine
-from edgemem.ops import FloatOps
+from edgemem.ir.affine import Affine, affine
+from edgemem.ops import Array, FloatOps
 
 CELLS = [
     LMU(3, 4, 5, 9.0, 2, True, True, True, True, True, "tanh"),
@@ -28,14 +30,20 @@ def test_sums_are_those_of_the_graph(cell: Cell) -> None:
     values = graph.run(FloatOps(), graph.params, states, rng.normal(size=graph.n_in))
     sources = {n: np.asarray(values[n]).reshape(-1) for n in (INPUT, *states, *found.functions)}
 
-    def value(form) -> np.ndarray:
-        return form.bias + sum(term @ sources[name] for name, term in form.terms.items())
+    def value(form: Affine) -> Array:
+        parts = [term @ sources[name] for name, term in form.terms.items()]
+        return np.asarray(form.bias + sum(parts))
 
     np.testing.assert_allclose(value(found.output), values[graph.output])
     for state, form in found.states.items():
         expected = values[graph.next_states[state]].reshape(-1)
         np.testing.assert_allclose(value(form), expected, atol=1e-12)
-    functions = {"relu": FloatOps().relu, "tanh": np.tanh, "sigmoid": FloatOps().sigmoid}
+    floats = FloatOps()
+    functions: dict[str, Callable[[Array], Array]] = {
+        "relu": floats.relu,
+        "tanh": floats.tanh,
+        "sigmoid": floats.sigmoid,
+    }
     for name, (op, argument) in found.functions.items():
         np.testing.assert_allclose(functions[op](value(argument)), sources[name])
 

@@ -8,6 +8,7 @@ import pytest
 from edgemem.cells.lmu import legendre_delay
 from edgemem.errors import ConfigError, UnsupportedOpError
 from edgemem.ir.substeps import in_substeps, start_from_mean
+from edgemem.ops import Array
 
 
 @pytest.mark.parametrize(("order", "theta", "steps"), [(6, 9.0, 8), (10, 30.0, 16), (4, 50.0, 1)])
@@ -15,8 +16,9 @@ def test_steps_make_a_frame_and_their_mean_its_start(order: int, theta: float, s
     A, B = legendre_delay(order, theta)
     root, drive = in_substeps("m", A, B, steps)
     rng = np.random.default_rng(0)
-    m, v = rng.normal(size=order), rng.normal(size=1)
-    now, seen = m, []
+    m: Array = rng.normal(size=order)
+    v: Array = rng.normal(size=1)
+    now, seen = m.copy(), []
     for _ in range(steps):
         now = root @ now + drive @ v
         seen.append(now)

@@ -8,22 +8,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edgemem import artefact
 from edgemem.artefact import Artefact, Golden
 from edgemem.cells import GRU, LEM, LMU, Cell, Dense, Stack
 from edgemem.cells.lmu import legendre_delay
+from edgemem.energy import Simulated
 from edgemem.errors import (
     ArtefactError,
     ChipOverflowError,
     ConfigError,
+    PlacementError,
     ShapeError,
     UnknownNameError,
     UnsupportedOpError,
 )
 from edgemem.ir import Graph, trace
+from edgemem.ops import Array
 from edgemem.verification import distance
-from edgemem_loihi import spikes
+from edgemem_loihi import TARGET, spikes
 from edgemem_loihi.cuba import Emulator
 from edgemem_loihi.spikes import code
 from edgemem_loihi.spikes.assemble import KEPT, START, assemble
@@ -68,7 +72,7 @@ class Net:
         return self.graph()
 
 
-def sequences(seed: int, n: int, t: int) -> np.ndarray:
+def sequences(seed: int, n: int, t: int) -> NDArray[np.float32]:
     x = np.random.default_rng(seed).normal(size=(n, t, N_IN))
     for i in range(1, t):
         x[:, i] = 0.8 * x[:, i - 1] + 0.6 * x[:, i]
@@ -136,7 +140,7 @@ def test_a_curve_is_its_function_between_levels(x: float) -> None:
 
 
 @pytest.mark.parametrize(("reach", "levels"), [(np.zeros(1), 1), (np.ones(1), 0)])
-def test_refuses_a_code_of_nothing(reach: np.ndarray, levels: int) -> None:
+def test_refuses_a_code_of_nothing(reach: Array, levels: int) -> None:
     with pytest.raises(ConfigError, match="thermometer code"):
         code.uniform(reach, np.full(1, levels))
 
@@ -302,9 +306,9 @@ def test_refuses_products(cell: Cell) -> None:
         spikes.convert(Net(cell), Options(), sequences(0, 8, 60))
 
 
-@pytest.mark.parametrize("coupling", ["hidden_to_hidden", "hidden_to_memory"])
-def test_refuses_hidden_values_that_come_back(coupling: str) -> None:
-    cell = replace(SMALL, **{coupling: True})
+@pytest.mark.parametrize(("hidden", "memory_too"), [(True, False), (False, True)])
+def test_refuses_hidden_values_that_come_back(hidden: bool, memory_too: bool) -> None:
+    cell = replace(SMALL, hidden_to_hidden=hidden, hidden_to_memory=memory_too)
     with pytest.raises(UnsupportedOpError, match="one frame later"):
         spikes.convert(Net(cell), Options(), sequences(0, 8, 60))
 
@@ -339,6 +343,29 @@ def test_a_state_that_leaves_its_register_is_an_error_or_wraps(file: Artefact) -
     assert wrapping.overflows > 0
 
 
-def run_until(emulator: UnitEmulator, lines: dict[str, np.ndarray]) -> None:
+def run_until(emulator: UnitEmulator, lines: dict[str, NDArray[np.bool_]]) -> None:
     for _ in range(200):
         emulator.step(lines)
+
+
+@pytest.mark.parametrize(("levels", "window"), [(3, 8), (0, 8), (32, 8), (6, 6), (6, 128)])
+def test_refuses_options(levels: int, window: int) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        TARGET.Options(profile="loihi1", levels=levels, window=window)
+
+
+def test_the_target_has_the_profile() -> None:
+    options = TARGET.Options(profile="loihi1", levels=2, window=2)
+    made = TARGET.convert(Net(SMALL), options, sequences(0, 8, 60))
+    golden = Golden(np.zeros((1, 1, N_IN), np.float32), np.zeros((1, 1, 1), np.float32))
+    fields = {"target": "loihi", **made.facts}
+    built = artefact.build(made.payload, fields, Net(SMALL).labels, golden, made.parts)
+    assert isinstance(TARGET.load(built), SpikesRunner)
+    assert isinstance(TARGET.load(built), Simulated)
+    assert TARGET.tolerance(options) == spikes.tolerance(options)
+
+
+def test_a_network_larger_than_the_chip_is_refused() -> None:
+    cell = Stack((Dense(N_IN, 1500, "relu"), Dense(1500, 1500, "relu")))
+    with pytest.raises(PlacementError, match=r"loihi1, 6 levels: \d+ synapses; 128 cores .* hold"):
+        spikes.convert(Net(cell), Options(levels=6), sequences(0, 2, 4))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edgemem import artefact
 from edgemem.artefact import Artefact, Golden
@@ -47,7 +48,7 @@ class Net:
         return self.graph()
 
 
-def sequences(seed: int, n: int, t: int) -> np.ndarray:
+def sequences(seed: int, n: int, t: int) -> NDArray[np.float32]:
     x = np.random.default_rng(seed).normal(size=(n, t, N_IN))
     for i in range(1, t):
         x[:, i] = 0.8 * x[:, i - 1] + 0.6 * x[:, i]
@@ -136,10 +137,12 @@ def test_bad_input(file: Artefact) -> None:
             NengoLoihiRunner(replace(file, parts=parts))
 
 
-@pytest.mark.parametrize("fields", [{"neurons": 1}, {"neurons": 2000}, {"steps": 6}, {"tau": -1.0}])
-def test_refuses_options(fields: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("neurons", "steps", "tau"), [(1, 8, 0.0), (2000, 8, 0.0), (60, 6, 0.0), (60, 8, -1.0)]
+)
+def test_refuses_options(neurons: int, steps: int, tau: float) -> None:
     with pytest.raises(ConfigError, match="expected"):
-        TARGET.Options(**fields)
+        TARGET.Options(neurons=neurons, steps=steps, tau=tau)
 
 
 def test_refuses_functions() -> None:
