@@ -91,6 +91,11 @@ def command() -> None:
     help="With --spiking-aware: simulator steps of a frame, by default those of the target.",
 )
 @click.option(
+    "--code",
+    type=click.Choice(["delta", "rate"]),
+    help="With --spiking-aware: whether spikes say a change (by default) or a value.",
+)
+@click.option(
     "--rate-penalty",
     type=float,
     help="With --spiking-aware: weight of the firing rates above target in the loss; 0 for none.",
@@ -138,6 +143,7 @@ def kws(
     qat_epochs: int | None,
     aware: bool,
     steps: int | None,
+    code: str | None,
     rate_penalty: float | None,
     target_rate: float | None,
     spiking_epochs: int | None,
@@ -163,6 +169,7 @@ def kws(
     rounded = {"weights": weights, "layers": widths, "qat-epochs": qat_epochs}
     spiking = {
         "steps-per-frame": steps,
+        "code": code,
         "rate-penalty": rate_penalty,
         "target-rate": target_rate,
         "spiking-epochs": spiking_epochs,
@@ -179,7 +186,7 @@ def kws(
         last = _rounding(schedule, weights, widths)
     if aware:
         schedule = _schedule(recipe, model, spiking_epochs, given)
-        last = _spiking(schedule, steps, rate_penalty, target_rate)
+        last = _spiking(schedule, steps, code, rate_penalty, target_rate)
     try:
         data = _load(root, protocol, frontend, background, cache, seed, quiet)
         summary = _train(
@@ -301,11 +308,13 @@ def _rounding(schedule: dict[str, Any], weights: str | None, widths: Path | None
     return Qat(**schedule, weights=int(weights or 8), layers=layers)
 
 
-def _spiking(schedule: dict[str, Any], steps: int | None, *rates: float | None) -> Last:
+def _spiking(
+    schedule: dict[str, Any], steps: int | None, code: str | None, *rates: float | None
+) -> Last:
     from edgemem.train.spiking_aware import SpikingAware
 
-    names = ("steps", "rate_penalty", "target_rate")
-    said = zip(names, (steps, *rates))
+    names = ("steps", "code", "rate_penalty", "target_rate")
+    said = zip(names, (steps, code, *rates))
     given: dict[str, Any] = {name: value for name, value in said if value is not None}
     return SpikingAware(**schedule, **given)
 

@@ -14,19 +14,16 @@ from edgemem.ir import trace
 from edgemem.ops import Array
 from edgemem.quantize.prepare import absorbed
 from edgemem.quantize.rounding import sources
-from edgemem.spiking.network import SMALLEST, prepare
+from edgemem.spiking.network import SpikingNetwork, prepare
 from edgemem.train.batches import Batches, Frames
 from edgemem.train.fused import Fused, Passed
-from edgemem.train.spikes import amplitude_of, drive_of, inverse_of, on_spikes, rate_of
+from edgemem.train.spikes import amplitude_of, inverse_of, on_spikes, rate_of, wanted_of
 from edgemem.train.spiking_aware import SpikingAware
 from edgemem.train.trainer import Result, train
 from edgemem.train.whole import FusedGraph
 
 Tensor = Any
 
-
-MOMENTUM = 0.9
-"""Share of the old amplitudes that each batch keeps."""
 
 EPSILON = 1e-6
 """Least size of a unit's values that is told from nothing, in shares of its amplitude."""
@@ -35,8 +32,7 @@ EPSILON = 1e-6
 class FusedSpiking(FusedGraph):
     """A network as it runs on spikes, over a sequence, with its firing rates.
 
-    Amplitudes follow the largest values of the batches while it trains; :meth:`settle` measures
-    them as a conversion does.
+    Amplitudes are those of a conversion; :meth:`settle` measures them anew.
 
     Parameters
     ----------
@@ -46,8 +42,8 @@ class FusedSpiking(FusedGraph):
         Trained arrays to start from, and constants.
     sequences : (n, t, n_in) float32 array
         Along which amplitudes are measured.
-    steps : int
-        Simulator steps of a frame.
+    aware : SpikingAware
+        Its steps and code.
     n_steps, batch, carry, seed
         See :class:`~edgemem.train.fused.Fused`.
     """
@@ -57,21 +53,21 @@ class FusedSpiking(FusedGraph):
         cell: Cell,
         params: Mapping[str, Array],
         sequences: Frames,
-        steps: int,
+        aware: SpikingAware,
         n_steps: int,
         batch: int,
         carry: float = 0.0,
         seed: int = 0,
     ) -> None:
-        network = prepare(trace(cell, params), sequences, steps=steps)
-        shown = [name for p in network.populations for name in (drive_of(p), rate_of(p))]
-        graph = on_spikes(network.graph, network.plan, network.window)
+        network = prepared(cell, params, sequences, aware)
+        shown = [name for p in network.populations for name in (wanted_of(p), rate_of(p))]
+        graph = on_spikes(network)
         super().__init__(cell, params, graph, sources(cell), n_steps, batch, carry, seed, shown)
         self.populations = network.populations
         self.n_rates = sum(p.size for p in network.populations)
         self.amplitudes: dict[str, Any] = {}
         self._first = {name: np.asarray(a) for name, a in network.amplitudes.items()}
-        self._params, self._sequences = dict(params), sequences
+        self._aware, self._params, self._sequences = aware, dict(params), sequences
 
     def build_more(self) -> None:
         for name, value in self._first.items():
@@ -79,8 +75,9 @@ class FusedSpiking(FusedGraph):
 
     def settle(self) -> None:
         """Amplitudes as a conversion of the present arrays will find them."""
-        graph = trace(self.cell, {**self._params, **self.trained()})
-        for name, value in prepare(graph, self._sequences).amplitudes.items():
+        params = {**self._params, **self.trained()}
+        network = prepared(self.cell, params, self._sequences, self._aware)
+        for name, value in network.amplitudes.items():
             self.amplitudes[name].assign(value)
 
     def through(self, x: Tensor, start: Mapping[str, Tensor], training: bool) -> Passed:
@@ -88,43 +85,39 @@ class FusedSpiking(FusedGraph):
         more = {amplitude_of(p): value for p, value in held.items()}
         more.update({inverse_of(p): 1.0 / value for p, value in held.items()})
         y, after, shown = self.over_sequence(x, start, more)
-        drives = {p: shown[drive_of(p)] for p in self.populations}
-        if training:
-            for p, drive in drives.items():
-                self._follow(self.amplitudes[p.name], tf.stop_gradient(drive))
+        wanted = {p: shown[wanted_of(p)] for p in self.populations}
         sent = [shown[rate_of(p)] for p in self.populations]
-        return Passed(y, after, _rates(sent, [drives[p] / held[p] for p in self.populations]))
+        return Passed(y, after, _rates(sent, list(wanted.values())))
 
-    def _follow(self, amplitude: Any, drive: Tensor) -> None:
-        peaks = tf.reduce_max(tf.abs(drive), axis=[0, 1])
-        peaks = tf.maximum(peaks, SMALLEST * tf.reduce_max(peaks))
-        moved = MOMENTUM * amplitude + (1.0 - MOMENTUM) * peaks
-        amplitude.assign(tf.where(peaks > 0.0, moved, amplitude))
+
+def prepared(
+    cell: Cell, params: Mapping[str, Array], sequences: Frames, aware: SpikingAware
+) -> SpikingNetwork:
+    """The network on spikes, as a conversion makes it."""
+    return prepare(trace(cell, params), sequences, steps=aware.steps, code=aware.code)
 
 
 @tf.function(jit_compile=True)  # type: ignore[misc]
-def _rates(sent: list[Tensor], drives: list[Tensor]) -> Tensor:
-    return tf.concat([mean_rates(s, d) for s, d in zip(sent, drives)], axis=1)
+def _rates(sent: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    return tf.concat([mean_rates(s, w) for s, w in zip(sent, wanted)], axis=1)
 
 
-def mean_rates(sent: Tensor, drive: Tensor) -> Tensor:
+def mean_rates(sent: Tensor, wanted: Tensor) -> Tensor:
     """Mean rates of units, (batch, n_units), whose gradient does not see the size of the values.
 
     A conversion measures amplitudes anew: if all values of a unit shrink together, it sends as
-    many spikes as before. The gradient of a rate ``mean |N| / n`` is therefore made that of
-    ``mean |x| / rms(x)`` (a measure of sparseness, Hurley & Rickard 2009), which no common factor
-    of all ``x`` changes.
+    many spikes as before. The gradient of a rate is therefore made that of
+    ``mean |w| / rms(w)`` (a measure of sparseness, Hurley & Rickard 2009), with ``w`` what a window
+    should send; no common factor of all ``w`` changes it.
 
     Parameters
     ----------
-    sent : (batch, n_steps, ...) tensor
-        Spikes, in shares of the steps of a window.
-    drive : (batch, n_steps, ...) tensor
-        What was to be sent, in the same unit.
+    sent, wanted : (batch, n_steps, ...) tensor
+        Rates of a unit's windows, rounded to spikes and before.
     """
-    sent, drive = (tf.reshape(a, [*a.shape[:2], -1]) for a in (sent, drive))
-    size = tf.sqrt(tf.reduce_mean(drive**2, axis=[0, 1]) + EPSILON**2)
-    smooth = tf.reduce_mean(tf.abs(drive), axis=1) * (tf.stop_gradient(size) / size)
+    sent, wanted = (tf.reshape(a, [*a.shape[:2], -1]) for a in (sent, wanted))
+    size = tf.sqrt(tf.reduce_mean(wanted**2, axis=[0, 1]) + EPSILON**2)
+    smooth = tf.reduce_mean(tf.abs(wanted), axis=1) * (tf.stop_gradient(size) / size)
     return smooth + tf.stop_gradient(tf.reduce_mean(tf.abs(sent), axis=1) - smooth)
 
 
@@ -163,7 +156,7 @@ def fit_spiking(
             network.cell,
             network.params,
             sequences,
-            aware.steps,
+            aware,
             batches.n_steps,
             recipe.batch,
             recipe.carry,

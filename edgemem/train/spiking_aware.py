@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from edgemem.errors import ConfigError
 from edgemem.ir import trace
 from edgemem.ir.passes import fold, residual
 from edgemem.ops import Array
-from edgemem.spiking.network import STEPS, SpikingNetwork
+from edgemem.spiking.network import STEPS, Code, SpikingNetwork
 from edgemem.spiking.populations import populations
 from edgemem.train.last import LastPart
 
@@ -64,6 +64,8 @@ class SpikingAware(LastPart):
         See :class:`~edgemem.train.last.LastPart`.
     steps : int
         Simulator steps that a frame takes.
+    code : {"delta", "rate"}
+        What spikes say, as :class:`~edgemem.spiking.SpikingNetwork` takes it.
     rate_penalty, target_rate : float
         See :class:`RatePenalty`.
 
@@ -78,11 +80,14 @@ class SpikingAware(LastPart):
     option: ClassVar[str] = "--spiking-epochs"
 
     steps: int = STEPS
+    code: Code = "delta"
     rate_penalty: float = PENALTY
     target_rate: float = TARGET
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.code not in get_args(Code):
+            raise ConfigError(f"spiking-aware: no code named {self.code!r}; known: delta, rate")
         if self.steps < 1:
             raise ConfigError(
                 f"spiking-aware: steps-per-frame must be 1 or more (got {self.steps})"
@@ -110,4 +115,4 @@ class SpikingAware(LastPart):
         """
         graph = residual(fold(trace(cell, params)))
         ones = {p.name: np.ones(p.shape) for p in populations(graph)}
-        SpikingNetwork(graph, ones, self.steps)
+        SpikingNetwork(graph, ones, self.steps, self.code)
