@@ -18,18 +18,10 @@ def origins(program: Program) -> dict[str, Origin]:
 
     Routed values are left out: they are put together from their parts.
     """
-    makers = {op.output: op for op in program.operations}
-    same = _Twins(program)
-    found: dict[str, Origin] = {}
-    pending = [op.inputs[0] for op in program.operations if op.kind in PRODUCTS]
-    while pending:
-        name = pending.pop()
-        maker = makers.get(name)
-        if maker is not None and maker.kind in ROUTING:
-            pending += maker.inputs
-        elif name not in program.constants:
-            found[name] = same.origin(name)
-    return {name: found[name] for name in program.tensors if name in found}
+    same, seen = _Twins(program), seen_by_products(program)
+    routed_here = {op.output for op in program.operations if op.kind in ROUTING}
+    sent = seen - routed_here - program.constants.keys()
+    return {name: same.origin(name) for name in program.tensors if name in sent}
 
 
 def seen_by_products(program: Program) -> frozenset[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.energy import Execution
-from edgemem.errors import ShapeError, UnknownNameError
+from edgemem.errors import ShapeError, check_known
 from edgemem.ir.values import Values
 from edgemem.quantize.program import Integers
 from edgemem.quantize.stored import read_program
@@ -39,6 +39,8 @@ class GradedRunner:
     placement : Placement
     probes : tuple of str
         Labelled terms whose values :meth:`simulate` can give in the trained network's units.
+    overflows : mapping of int
+        Sums and states that wrapped in the last :meth:`simulate`, by population (hardware mode).
     """
 
     def __init__(self, artefact: Artefact) -> None:
@@ -53,6 +55,7 @@ class GradedRunner:
         self.input_format = self.program.tensors[self.program.input].form
         self.output_format = self.program.tensors[self.program.output].form
         self.output_scale = float(self.output_format.scale)
+        self.overflows: dict[str, int] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -92,9 +95,7 @@ class GradedRunner:
         ChipOverflowError
             In strict mode, if a sum leaves 24 bits.
         """
-        for name in probes:
-            if name not in self.probes:
-                raise UnknownNameError("probe", name, self.probes)
+        check_known("probe", probes, self.probes)
         if x.ndim != 3 or x.shape[2] != self.n_in:
             raise ShapeError(
                 f"simulate: got sequences of shape {x.shape}, expected (n, t, {self.n_in})"
@@ -108,6 +109,7 @@ class GradedRunner:
             outputs[:, t] = ops.dequantize(values[self.program.output])
             for name, kept in seen.items():
                 kept[:, t] = self._trained(name, values[name])
+        self.overflows = dict(run.overflows)
         frames = x.shape[0] * x.shape[1]
         return Execution(
             outputs=outputs,
