@@ -171,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     seed = options.seed
     print(HEAD)
-    slow = (slow_noise(seed + 1, 16, 10_000), slow_noise(seed + 2, 4, 1000 * options.seconds))
+    slow = (slow_noise(seed + 1, 48, 10_000), slow_noise(seed + 2, 4, 1000 * options.seconds))
     found = list(
         rows(
             memory(6, 0.5 / DT),
