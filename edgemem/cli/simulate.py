@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgemem.evaluate.subject import Subject
 
 SPIKING = "spiking"
+
+Backend = Literal["numpy", "nengo", "nengo-dl"]
 
 
 class SimulateCommand(FileCommand):
@@ -42,7 +44,7 @@ class SimulateCommand(FileCommand):
 )
 @click.option(
     "--backend",
-    type=click.Choice(["numpy", "nengo", "nengo-dl"]),
+    type=click.Choice(get_args(Backend)),
     default="numpy",
     show_default=True,
     help="numpy counts the spikes of the Nengo network; nengo and nengo-dl run that network.",
@@ -88,7 +90,7 @@ def command(
     spiking: bool,
     target_name: str | None,
     dt: float | None,
-    backend: str,
+    backend: Backend,
     sweep: str | None,
     data: Path | None,
     split: str,
@@ -152,7 +154,7 @@ def command(
         draw_curve(points, unit, title, curve)
 
 
-def _machine(runner: Simulated, backend: str) -> Simulated:
+def _machine(runner: Simulated, backend: Backend) -> Simulated:
     """The runner itself, or its network in a Nengo simulator."""
     if backend == "numpy":
         return runner
