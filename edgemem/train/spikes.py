@@ -11,6 +11,9 @@ from edgemem.ops import QUANTIZE, Array
 from edgemem.spiking.network import SpikingNetwork
 from edgemem.spiking.populations import FUNCTIONS, Population, spikes_of
 
+ONE = "one"
+"""Name of the number in a graph that clips."""
+
 FAR = 2.0**24
 """Whole numbers up to here are told apart in single floats."""
 
@@ -74,7 +77,7 @@ class _Rewriter:
         self._code = network.code
         self._n = float(network.window)
         self._nodes: list[Node] = []
-        self._params: dict[str, Array] = {**self._graph.params, "one": np.ones(())}
+        self._params: dict[str, Array] = dict(self._graph.params)
         self._states: dict[str, str] = {}
 
     def graph(self) -> Graph:
@@ -94,7 +97,7 @@ class _Rewriter:
         return replace(
             self._graph,
             params=self._params,
-            constants=self._graph.constants | {"one"},
+            constants=self._graph.constants | (self._params.keys() & {ONE}),
             states={**self._graph.states, **{s: shapes[n] for s, n in self._states.items()}},
             nodes=tuple(self._nodes),
             next_states={**self._graph.next_states, **self._states},
@@ -138,13 +141,14 @@ class _Rewriter:
 
     def _clipped(self, population: Population, r: str) -> str:
         """``clip(r, -1, 1) = relu(r + 1) - relu(r - 1) - 1``."""
+        self._params[ONE] = np.ones(())
         up, down, over = (f"{population.name}:{what}" for what in ("up", "down", "over"))
-        self._add(population, "add", up, r, "one")
-        self._add(population, "sub", down, r, "one")
+        self._add(population, "add", up, r, ONE)
+        self._add(population, "sub", down, r, ONE)
         self._add(population, "relu", f"{up}:relu", up)
         self._add(population, "relu", f"{down}:relu", down)
         self._add(population, "sub", over, f"{up}:relu", f"{down}:relu")
-        return self._add(population, "sub", f"{population.name}:clipped", over, "one")
+        return self._add(population, "sub", f"{population.name}:clipped", over, ONE)
 
     def _round(self, population: Population, name: str, value: str, most: float) -> str:
         args = (1.0 / self._n, 0.0, -most, most)

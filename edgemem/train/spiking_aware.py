@@ -17,10 +17,10 @@ from edgemem.spiking.network import STEPS, Code, SpikingNetwork
 from edgemem.spiking.populations import populations
 from edgemem.train.last import LastPart
 
-PENALTY = 0.5
+PENALTY = 4.0
 """Weight of the firing rates above target."""
 
-TARGET = 0.05
+TARGET = 0.0
 """Rate, as a share of a spike in every step, that costs nothing."""
 
 
