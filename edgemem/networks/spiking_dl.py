@@ -5,6 +5,7 @@ Importing this module teaches NengoDL the parts of :mod:`edgemem.networks.spikin
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -228,9 +229,11 @@ class DLSession(AbstractContextManager["DLSession"]):
         self._input = built.input
         with built:
             nengo_dl.configure_settings(inference_only=True)
-        self._simulator = nengo_dl.Simulator(
-            built, dt=built.network.dt, minibatch_size=batch, progress_bar=False
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No GPU support detected")
+            self._simulator = nengo_dl.Simulator(
+                built, dt=built.network.dt, minibatch_size=batch, progress_bar=False
+            )
 
     def __exit__(self, *error: Any) -> None:
         self._simulator.close()
