@@ -98,12 +98,12 @@ def command() -> None:
 @click.option(
     "--rate-penalty",
     type=float,
-    help="With --spiking-aware: weight of the firing rates above target in the loss; 0 for none.",
+    help="With --spiking-aware: weight of firing rates above target in the loss; 0 by default.",
 )
 @click.option(
     "--target-rate",
     type=float,
-    help="With --spiking-aware: mean rate that costs nothing, 1 for a spike in every step.",
+    help="With --spiking-aware: mean rate that costs nothing, 0 by default, 1 for every step.",
 )
 @click.option(
     "--spiking-epochs",
