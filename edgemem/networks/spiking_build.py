@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
@@ -62,6 +63,7 @@ class Spiking(LabelledNetwork):
         self.populations: dict[str, nengo.Ensemble] = {}
         self._ops = SpikingOps(self, network)
         self._plans = {p.name: p for p in network.populations}
+        self._held = _read_often(network)
         with self:
             self.input = nengo.Node(np.zeros(network.n_in), label="input")
         values = self._compute()
@@ -120,7 +122,7 @@ class Spiking(LabelledNetwork):
         if node.op in FUNCTIONS:
             return {node.name: self._population(node.name, inputs[0])}
         value = cast(Operand, getattr(ops, node.op)(*inputs, *node.args))
-        if node.op not in _LAYOUT:
+        if node.op not in _LAYOUT and (node.labelled or node.name in self._held):
             value = ops.hold(value, label if node.labelled else "sum")
         found = {node.name: value}
         if node.name in self._plans:
@@ -136,6 +138,15 @@ class Spiking(LabelledNetwork):
         node = nengo.Node(self._ops.membrane(value_size(value)), label=label)
         self._ops.connect(value, node)
         return nengo.Probe(node, synapse=None, label=label)
+
+
+def _read_often(network: SpikingNetwork) -> set[str]:
+    """Values that one object has to hold: more than one thing reads them."""
+    graph = network.graph
+    reads = Counter(name for names in network.plan.reads.values() for name in names)
+    reads.update([graph.output, *graph.next_states.values(), *network.plan.terms])
+    reads.update(p.name for p in network.populations)
+    return {name for name, count in reads.items() if count > 1}
 
 
 def build(network: SpikingNetwork, probes: Sequence[str] = (), label: str | None = None) -> Spiking:
