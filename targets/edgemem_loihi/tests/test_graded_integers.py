@@ -43,7 +43,7 @@ def noise(seed: int, n: int, t: int, scale: float = 1.0) -> Any:
 @cache
 def program(cell: str, activations: str, states: str = "16") -> Program:
     params = CELLS[cell].init(np.random.default_rng(3))
-    scheme = Scheme(activations=activations)  # type: ignore[arg-type]
+    scheme = Scheme(activations=activations)
     made = build(trace(CELLS[cell], params), scheme, noise(0, 8, 40)).program
     return with_fine_states(made) if states == "24" else made
 

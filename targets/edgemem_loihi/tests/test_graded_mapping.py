@@ -24,7 +24,7 @@ from edgemem_loihi.graded.units import labelled
 def network(cell: Cell, activations: str = "int8") -> GradedNetwork:
     graph = trace(cell, cell.init(np.random.default_rng(0)))
     x = np.random.default_rng(1).normal(size=(8, 60, cell.n_in)).astype(np.float32)
-    scheme = Scheme(activations=activations)  # type: ignore[arg-type]
+    scheme = Scheme(activations=activations)
     return mapped(build(graph, scheme, x).program, labelled(graph))
 
 
@@ -91,9 +91,10 @@ def test_placement_reads_units_and_synapses() -> None:
     }
     joined = {(s.source, s.target): s for s in chip.synapses}
     assert set(joined) == {("x", "u"), ("u", "m_new"), ("m_new", "m_new"), ("m_new", "h_new")}
-    weights = sum(
-        int(np.count_nonzero(s.connected)) * s.weights_per_connection for s in chip.synapses
-    )
+    weights = 0
+    for synapses in chip.synapses:
+        assert synapses.connected is not None
+        weights += int(np.count_nonzero(synapses.connected)) * synapses.weights_per_connection
     assert weights == found.n_synapses
     assert joined["m_new", "m_new"].weights_per_connection == 2
 

@@ -27,7 +27,7 @@ from edgemem.quantize import Scheme
 from edgemem_loihi import TARGET, LoihiOptions
 from edgemem_loihi.graded import convert as conversion
 from edgemem_loihi.graded.runner import GradedRunner
-from edgemem_loihi.placement import LOIHI
+from edgemem_loihi.placement import LOIHI, place
 
 NET = Stack(
     (
@@ -198,7 +198,7 @@ def test_refuses_sequences_of_another_width() -> None:
 def test_refuses_a_network_larger_than_the_chip(monkeypatch: pytest.MonkeyPatch) -> None:
     small = replace(LOIHI, columns=1, rows=1, cores_per_tile=1)
     small = replace(small, core=replace(small.core, compartments=8))
-    monkeypatch.setattr(conversion, "place", partial(conversion.place, limits=small))
+    monkeypatch.setattr(conversion, "place", partial(place, limits=small))
     with pytest.raises(PlacementError, match=r"cores|compartments"):
         converted(Net(NET), noise(0, 16, 60))
 
