@@ -69,7 +69,28 @@ def dense() -> Any:
     return network
 
 
-NETWORKS = {"feed-forward 10k": feed_forward, "dense 1k": dense}
+def sparse() -> Any:
+    """10,000 neurons: one half has 20 weights each to neurons of the other, on 40 cores."""
+    import nengo
+    import nengo_loihi
+
+    rng, n = np.random.default_rng(0), 5000
+    with nengo.Network(seed=0) as network:
+        nengo_loihi.set_defaults()
+        nengo_loihi.add_params(network)
+        wave = nengo.Node(lambda t: 0.8 * np.sin(8.0 * t))
+        halves = [nengo.Ensemble(n, 1) for _ in range(2)]
+        for half in halves:
+            network.config[half].block_shape = nengo_loihi.BlockShape((250,), (n,))
+        targets = np.stack([rng.choice(n, 20, replace=False) for _ in range(n)])
+        indices = np.stack([targets.ravel(), np.repeat(np.arange(n), 20)], axis=1)
+        weights = nengo.Sparse((n, n), indices=indices, init=0.01 * rng.normal(size=len(indices)))
+        nengo.Connection(wave, halves[0], synapse=None)
+        nengo.Connection(halves[0].neurons, halves[1].neurons, transform=weights, synapse=0.005)
+    return network
+
+
+NETWORKS = {"feed-forward 10k": feed_forward, "sparse 10k": sparse, "dense 1k": dense}
 
 
 def built(network: Any, steps: int) -> tuple[Any, Spikes, tuple[float, float]]:
