@@ -20,7 +20,7 @@ PAGES = sorted(
     [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").glob("*.md"),
-        *(ROOT / "targets").glob("*/README.md"),
+        *(ROOT / "targets").rglob("README.md"),
     ]
 )
 
