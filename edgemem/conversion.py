@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -86,6 +86,8 @@ class Report:
         Mean time of one step here, input in and output out.
     size : int
         Bytes of the file.
+    note : str
+        What a user of the file should know, as its target says it.
     """
 
     distance: float
@@ -95,6 +97,7 @@ class Report:
     accuracy_converted: float | None
     step_microseconds: float
     size: int
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, as JSON values."""
@@ -152,7 +155,7 @@ def convert(
     data = artefact.to_bytes(made)
     report = _measure(model, model.reference(), runner, sequences, len(data))
     _check(report, tolerance, chosen.name)
-    return data, report
+    return data, replace(report, note=str(converted.facts.get("note", "")))
 
 
 def save(data: bytes, path: Path) -> None:

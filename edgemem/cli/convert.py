@@ -77,4 +77,6 @@ def _lines(report: Report) -> list[str]:
         lines.append(f"{'':<12} {report.accuracy_trained:.2%} trained, in float64")
     lines.append(f"{'distance':<12} {report.distance:.4f} RMS of the logits' error over theirs")
     lines.append(f"{'agreement':<12} {report.agreement:.2%} of {report.clips} clips")
+    if report.note:
+        lines.append(f"{'note':<12} {report.note}")
     return lines

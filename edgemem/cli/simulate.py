@@ -178,15 +178,19 @@ def _draw_first(
 
 def _energy(energies: list[Modelled]) -> Iterator[str]:
     """The sums alone; JSON and edgemem energy have the parts and their sources."""
+    from edgemem.energy.joules import spoken
+
     for energy in energies:
         told = "no figure is published" if energy.priced is None else f"modelled {energy.priced}"
         if energy.priced is not None and energy.total is None:
-            left = [f"{n:,.0f} {name.replace('_', ' ')}" for name, n in energy.unpriced.items()]
+            left = [f"{energy.unpriced[name]:,.0f} {spoken(name)}" for name in energy.without]
             told += f", without {' and '.join(left)}"
         yield f"energy on {energy.device}: {told} [{energy.table}]"
 
 
 def _lines(point: Point, heard: Clips) -> Iterator[str]:
+    from edgemem.energy.joules import spoken
+
     if point.name:
         yield point.name
     yield f"{point.clips} clips ({heard.about})"

@@ -41,9 +41,17 @@ def convert(model: Source, options: NengoLoihiOptions, calibration: Features) ->
         "steps_per_frame": options.steps,
         "tau": float(arrays["tau"]),
         "input_radius": [float(r) for r in linear.input_radius],
-        "note": "inputs beyond input_radius are clipped; the runner counts them",
+        "note": _note(linear.input_radius),
     }
     return Converted(b"", {MAIN: program, NETWORK: npz_bytes(arrays)}, facts)
+
+
+def _note(radius: Array) -> str:
+    low, high = float(radius.min()), float(radius.max())
+    return (
+        f"the host clips inputs beyond {MARGIN:g} times the largest of the calibration "
+        f"({low:.3g} to {high:.3g} from element to element): calibrate on the loudest"
+    )
 
 
 def linear_form(graph: Graph, calibration: NDArray[np.float32]) -> Linear:

@@ -158,3 +158,11 @@ def test_says_what_is_missing(file: Artefact, monkeypatch: pytest.MonkeyPatch) -
         NengoLoihiRunner(file)
     with pytest.raises(MissingExtraError, match=wanted):
         TARGET.convert(Net(CELL), TARGET.Options(), sequences(0, 4, 40))
+
+
+def test_a_conversion_says_where_the_host_clips() -> None:
+    made = TARGET.convert(Net(CELL), TARGET.Options(neurons=20, steps=8), sequences(0, 4, 40))
+    radius = made.facts["input_radius"]
+    assert radius == pytest.approx(1.1 * np.abs(sequences(0, 4, 40)).max(axis=(0, 1)), rel=1e-5)
+    assert made.facts["note"].startswith("the host clips inputs beyond 1.1 times the largest")
+    assert f"{min(radius):.3g} to {max(radius):.3g}" in made.facts["note"]
