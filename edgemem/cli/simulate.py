@@ -203,9 +203,7 @@ def _lines(point: Point, heard: Clips) -> Iterator[str]:
             f"the same decision on {point.agreement:.2%}"
         )
     yield "per inference: " + ", ".join(
-        f"{count:,.0f} {name.replace('_', ' ')}"
-        for name, count in point.per_clip().items()
-        if count
+        f"{count:,.0f} {spoken(name)}" for name, count in point.per_clip().items() if count
     )
     yield from _table(point)
 
