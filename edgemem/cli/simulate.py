@@ -137,6 +137,8 @@ def command(
         energies.append([joules(counts, device) for device in built_in().meant_for(form)])
         if not as_json:
             click.echo("\n".join([*_lines(points[-1], heard), *_energy(energies[-1])]))
+    if len(points) > 1 and not as_json:
+        click.echo("\n".join(_summary(points)))
     if as_json:
         about = {"file": file, "target": subject.target, "clips": heard.about, "backend": backend}
         told = [
@@ -206,6 +208,21 @@ def _lines(point: Point, heard: Clips) -> Iterator[str]:
         f"{count:,.0f} {spoken(name)}" for name, count in point.per_clip().items() if count
     )
     yield from _table(point)
+
+
+def _summary(points: list[Point]) -> Iterator[str]:
+    """One row for each run of a sweep."""
+    width = max(len(point.name) for point in points)
+    yield (
+        f"{'per inference':<{width}} {'accuracy':>8} {'distance':>8} {'messages':>10} "
+        f"{'synaptic operations':>20}"
+    )
+    for point in points:
+        accuracy = "" if point.accuracy is None else f"{point.accuracy:.2%}"
+        distance = "" if point.distance is None else f"{point.distance:.4f}"
+        counts = point.per_clip()
+        sent, added = counts["messages"], counts["synaptic_operations"]
+        yield f"{point.name:<{width}} {accuracy:>8} {distance:>8} {sent:10,.0f} {added:20,.0f}"
 
 
 def _table(point: Point) -> Iterator[str]:

@@ -80,6 +80,16 @@ def test_more_steps_come_nearer(lem_file: Path, tmp_path: Path) -> None:
     assert curve.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_sweep_ends_with_a_table(lem_file: Path) -> None:
+    done = invoke("simulate", lem_file, "--spiking", "--sweep", "steps-per-frame=16,64")
+    head, *rows = done.stdout.splitlines()[-3:]
+    assert " ".join(head.split()) == (
+        "per inference accuracy distance messages synaptic operations"
+    )
+    assert [row.split()[0] for row in rows] == ["steps-per-frame=16", "steps-per-frame=64"]
+    assert all(len(row.split()) == 5 for row in rows)
+
+
 def test_a_step_in_seconds(lem_file: Path, tone_model: Model) -> None:
     period = tone_model.frontend.frame_period
     by_time = told(lem_file, "--spiking", "--dt", period / 32)
