@@ -39,7 +39,7 @@ def in_window(
 
     .. math::
 
-        x_{k+1} = \text{kept}\\, x_k + M x_{k-1} + F v, \\qquad x_0 = x_{-1},
+        x_{k+1} = \\text{kept}\\, x_k + M x_{k-1} + F v, \\qquad x_0 = x_{-1},
         \\quad k = 0 \\ldots S - 1
 
     followed by ``hold`` steps with nothing but ``kept``. ``M`` is found by Newton's method; all
