@@ -8,6 +8,7 @@ from edgemem.energy.execution import Activity as Activity
 from edgemem.energy.execution import Counted as Counted
 from edgemem.energy.execution import Execution as Execution
 from edgemem.energy.execution import Simulated as Simulated
+from edgemem.energy.execution import check_sequences as check_sequences
 from edgemem.energy.joules import Modelled as Modelled
 from edgemem.energy.joules import joules as joules
 from edgemem.energy.tables import Device as Device

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.energy.counts import Counts
+from edgemem.errors import ShapeError
 
 Features = NDArray[np.float32]
 
@@ -90,6 +91,21 @@ class Execution:
     populations: tuple[Activity, ...] = ()
     probes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     spikes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def check_sequences(x: Features, n_in: int) -> None:
+    """Refuse what :meth:`Simulated.simulate` cannot run.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` is not of shape (n, t, n_in) with t of 1 or more.
+    """
+    if x.ndim != 3 or x.shape[2] != n_in or not x.shape[1]:
+        raise ShapeError(
+            f"simulate: got sequences of shape {x.shape}, expected (n, t, {n_in}) with t of 1 or "
+            "more"
+        )
 
 
 @runtime_checkable

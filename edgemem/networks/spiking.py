@@ -11,7 +11,7 @@ import nengo
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.energy import Execution
+from edgemem.energy import Execution, check_sequences
 from edgemem.errors import ConfigError, MissingExtraError
 from edgemem.networks.spiking_build import Spiking as Spiking
 from edgemem.networks.spiking_build import build as build
@@ -108,7 +108,7 @@ class NengoMachine:
 
     def simulate(self, x: Features, probes: Sequence[str] = ()) -> Execution:
         """See :class:`edgemem.energy.Simulated`."""
-        self.network.check_input(x)
+        check_sequences(x, self.network.n_in)
         built = build(self.network, probes)
         tally = _Tally(built, probes)
         with _open(self.backend, built, len(x)) as session:

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from edgemem.errors import ToleranceError, UnsupportedOpError
 from edgemem.ir import INPUT, Graph
 from edgemem.ir.passes import balance, fold, residual
-from edgemem.ir.passes.basis import rebased
 from edgemem.ops import Array
 from edgemem.quantize import multipliers
 from edgemem.quantize.calibration import check_ranges, observe
 from edgemem.quantize.curves import argument_multiplier
 from edgemem.quantize.formats import Format, affine, per_row, shift_between, symmetric
-from edgemem.quantize.forms import needed_bases, with_halves
+from edgemem.quantize.forms import choose_basis, with_halves
 from edgemem.quantize.plan import Plan, plan
 from edgemem.quantize.program import Integers, Operation, Program, Shape, Tensor
 from edgemem.quantize.scheme import Scheme
@@ -79,10 +78,7 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
     UnsupportedOpError
         If the graph has an op that has no integer form here.
     """
-    graph = prepared(graph)
-    needed = needed_bases(graph)
-    for memory, T in needed:
-        graph = rebased(graph, memory, T)
+    graph, bases = choose_basis(prepared(graph))
     if scheme.plan is None:
         graph = balance(graph, {n: o.peaks for n, o in observe(graph, calibration).items()})
     exact, graph = graph, with_halves(graph)
@@ -94,7 +90,6 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
         check_ranges(graph, observed)
         formats = plan(graph, listed, observed, scheme.activations)
     program = _Builder(graph, listed, formats, scheme).program()
-    bases = {memory.after: T for memory, T in needed}
     return Built(program, graph, exact, bases, listed, formats)
 
 

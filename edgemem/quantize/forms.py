@@ -25,7 +25,7 @@ TOLERANCE = 0.03
 """Relative error of a memory that is let pass: about that of reading it in 8 bits."""
 
 
-def choose_basis(graph: Graph, tolerance: float = TOLERANCE) -> Graph:
+def choose_basis(graph: Graph, tolerance: float = TOLERANCE) -> tuple[Graph, dict[str, Array]]:
     """``graph`` with each linear memory in the first basis that serves it.
 
     As it is, where 8 bits for each row of ``A - I`` and ``B`` keep it within ``tolerance``; in the
@@ -39,19 +39,21 @@ def choose_basis(graph: Graph, tolerance: float = TOLERANCE) -> Graph:
         After :func:`~edgemem.ir.passes.fold` and, or not, :func:`~edgemem.ir.passes.residual`;
         before :func:`~edgemem.ir.passes.balance`.
     tolerance : float
+
+    Returns
+    -------
+    graph : Graph
+    bases : dict of (order, order) array
+        For each memory that is held in another basis, by the name of its new state, ``T``: ``m`` is
+        ``T`` times what is held.
     """
-    for memory, T in needed_bases(graph, tolerance):
-        graph = rebased(graph, memory, T)
-    return graph
-
-
-def needed_bases(graph: Graph, tolerance: float = TOLERANCE) -> list[tuple[Memory, Array]]:
-    """The memories that :func:`choose_basis` holds in another basis, and ``T`` for each."""
-    return [
-        (memory, schur_basis(*memory.matrices(graph)))
-        for memory in memories(graph)
-        if memory.readers is not None and rounding_error(memory.change(graph)) > tolerance
-    ]
+    bases: dict[str, Array] = {}
+    for memory in memories(graph):
+        if memory.readers is None or rounding_error(memory.change(graph)) <= tolerance:
+            continue
+        bases[memory.after] = schur_basis(*memory.matrices(graph))
+        graph = rebased(graph, memory, bases[memory.after])
+    return graph, bases
 
 
 def schur_basis(A: Array, B: Array) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.errors import GraphError
+from edgemem.ir.values import Values
 from edgemem.quantize.formats import Format
 
 Shape = tuple[int, ...]
@@ -136,6 +137,23 @@ class Program:
         """States before the first step: zeros in the dtype of each."""
         tensors = {state: self.tensors[state] for state in self.states}
         return {n: np.zeros(batch + t.shape, t.form.dtype) for n, t in tensors.items()}
+
+    def shown(self, values: Mapping[str, Integers]) -> dict[str, Values]:
+        """Input and results of all operations, as an inspectable runner gives them.
+
+        Parameters
+        ----------
+        values : mapping of integer array
+            By tensor, of one step; empty before the first.
+        """
+        if not values:
+            return {}
+        kinds = {self.input: "", **{op.output: op.kind for op in self.operations}}
+        forms = {name: self.tensors[name].form for name in kinds}
+        return {
+            name: Values(values[name], kind, float(forms[name].scale), forms[name].zero_point)
+            for name, kind in kinds.items()
+        }
 
     def macs(self) -> int:
         """Multiply-accumulates of the products of one step; zeros of a weight are counted."""

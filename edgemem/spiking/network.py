@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ConfigError, GraphError, ShapeError
+from edgemem.errors import ConfigError, GraphError
 from edgemem.ir import Graph
 from edgemem.ir.passes import fold, residual
 from edgemem.ops import Array, FloatOps
@@ -131,19 +131,6 @@ class SpikingNetwork:
     def probes(self) -> tuple[str, ...]:
         """Values that a simulation can be asked for."""
         return self.plan.terms
-
-    def check_input(self, x: NDArray[Any]) -> None:
-        """Refuse anything but sequences (n, t, n_in).
-
-        Raises
-        ------
-        ShapeError
-        """
-        if x.ndim != 3 or x.shape[-1] != self.n_in or not x.shape[1]:
-            raise ShapeError(
-                f"simulate: got x of shape {x.shape}, expected (n, t, {self.n_in}) with t of 1 or "
-                "more"
-            )
 
     def to_parts(self) -> tuple[bytes, dict[str, Array]]:
         """A description as JSON, and the arrays: those of the graph and the amplitudes."""

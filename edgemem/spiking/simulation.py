@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.energy import Activity, Counts, Execution
+from edgemem.energy import Activity, Counts, Execution, check_sequences
 from edgemem.errors import check_known
 from edgemem.ir import INPUT, Node
 from edgemem.ops import Array, FloatOps
@@ -184,7 +184,7 @@ def simulate(network: SpikingNetwork, x: Features, probes: Sequence[str] = ()) -
         If ``x`` has another shape.
     """
     check_known("probe", probes, network.probes)
-    network.check_input(x)
+    check_sequences(x, network.n_in)
     frames = Frames(network)
     state = frames.start((len(x),))
     sent = {p.name: np.zeros(p.size, np.int64) for p in network.populations}

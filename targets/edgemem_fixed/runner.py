@@ -54,14 +54,4 @@ class FixedRunner:
 
     def tensors(self) -> dict[str, Values]:
         """Input and result of every operation of the last step."""
-        if not self._values:
-            return {}
-        kinds = {op.output: op.kind for op in self.program.operations}
-        return {
-            name: self._tensor(name, kind)
-            for name, kind in {self.program.input: "", **kinds}.items()
-        }
-
-    def _tensor(self, name: str, kind: str) -> Values:
-        form = self.program.tensors[name].form
-        return Values(self._values[name], kind, float(form.scale), form.zero_point)
+        return self.program.shown(self._values)

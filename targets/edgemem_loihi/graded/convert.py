@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,14 @@ from edgemem.quantize.stored import program_parts
 from edgemem.target import Converted
 
 from ..placement import Traffic, place
+from ..placement.stored import placement_part
 from .chip import chip_network
 from .counting import messages_of_units
 from .emulator import Emulator
 from .fine import rest_unsent, with_fine_states
 from .mapping import mapped
 from .network import GradedNetwork
-from .stored import PLACEMENT, Settings, settings_parts
+from .stored import Settings, settings_parts
 from .thresholds import spreads, steps_of
 from .units import labelled, units
 
@@ -58,7 +58,7 @@ def convert(model: Source, options: LoihiOptions, calibration: Features) -> Conv
     parts = {
         **program_parts(program),
         **settings_parts(settings, units(trained, built, labels, calibration)),
-        PLACEMENT: json.dumps(placement.to_dict(), separators=(",", ":")).encode(),
+        **placement_part(placement),
     }
     facts = {"profile": options.profile, **network.facts(), "cores": len(placement.cores)}
     return Converted(b"", parts, facts)

@@ -54,7 +54,6 @@ class Emulator:
         self.ops = IntegerOps(program)
         self.overflow = overflow
         self.thresholds = dict(thresholds or {})
-        self._origins = network.origins
         self._routed = {
             op.output
             for op in program.operations

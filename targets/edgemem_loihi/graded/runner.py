@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.energy import Execution
+from edgemem.energy import Execution, check_sequences
 from edgemem.errors import ShapeError, check_known
 from edgemem.ir.values import Values
 from edgemem.quantize.program import Integers
 from edgemem.quantize.stored import read_program
 
+from ..placement.stored import read_placement
 from .counting import activities, counts
 from .emulator import Emulator, Run
 from .mapping import mapped
-from .stored import read_placement, read_settings
+from .stored import read_settings
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -75,17 +76,7 @@ class GradedRunner:
 
     def tensors(self) -> dict[str, Values]:
         """Input and result of every operation of the last step."""
-        if not self._values:
-            return {}
-        kinds = {op.output: op.kind for op in self.program.operations}
-        return {
-            name: self._tensor(name, kind)
-            for name, kind in {self.program.input: "", **kinds}.items()
-        }
-
-    def _tensor(self, name: str, kind: str) -> Values:
-        form = self.program.tensors[name].form
-        return Values(self._values[name], kind, float(form.scale), form.zero_point)
+        return self.program.shown(self._values)
 
     def simulate(self, x: Features, probes: Sequence[str] = ()) -> Execution:
         """See :class:`edgemem.energy.Simulated`.
@@ -96,10 +87,7 @@ class GradedRunner:
             In strict mode, if a sum leaves 24 bits.
         """
         check_known("probe", probes, self.probes)
-        if x.ndim != 3 or x.shape[2] != self.n_in:
-            raise ShapeError(
-                f"simulate: got sequences of shape {x.shape}, expected (n, t, {self.n_in})"
-            )
+        check_sequences(x, self.n_in)
         ops, run = self._emulator.ops, self._emulator.start((len(x),))
         outputs = np.empty((*x.shape[:2], self.n_out), np.float32)
         seen = {name: self._room(name, x) for name in probes}

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from edgemem.errors import ArtefactError
 from edgemem.files import npz_bytes
 
-from ..placement import Placement
 from .emulator import Overflow
 from .mapping import Accumulators
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 SETTINGS = "graded.json"
 UNITS = "units.npz"
-PLACEMENT = "placement.json"
 
 
 @dataclass(frozen=True)
@@ -81,23 +79,6 @@ def read_settings(artefact: Artefact) -> tuple[Settings, dict[str, NDArray[np.fl
             f"{artefact.origin}: {SETTINGS} is damaged ({error!r}); convert the model again"
         ) from error
     return settings, dict(units)
-
-
-def read_placement(artefact: Artefact) -> Placement:
-    """Where the network lies on the chip.
-
-    Raises
-    ------
-    ArtefactError
-        If the file does not say so, or says it wrongly.
-    """
-    text = artefact.part(PLACEMENT)
-    try:
-        return Placement.from_dict(json.loads(text))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtefactError(
-            f"{artefact.origin}: {PLACEMENT} is damaged ({error!r}); convert the model again"
-        ) from error
 
 
 def _one_of(value: Any, known: tuple[str, ...]) -> Any:

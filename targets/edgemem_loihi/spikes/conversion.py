@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from edgemem.errors import PlacementError
 from edgemem.target import Converted
 from edgemem_loihi.cuba.placed import chip_network
 from edgemem_loihi.placement import LOIHI, place
+from edgemem_loihi.placement.stored import placement_part
 from edgemem_loihi.spikes.assemble import assemble
 from edgemem_loihi.spikes.design import Design
 from edgemem_loihi.spikes.lower import lower
 from edgemem_loihi.spikes.lowered import design_parts
-from edgemem_loihi.spikes.runner import PLACEMENT
 
 if TYPE_CHECKING:
     from edgemem.target import Features, Source
@@ -60,7 +59,7 @@ def convert(model: Source, options: Any, calibration: Features) -> Converted:
         "synapses": sum(int(s.weights.size) for s in network.synapses),
     }
     parts = design_parts(lowered, options.overflow == "strict")
-    parts[PLACEMENT] = json.dumps(placement.to_dict(), separators=(",", ":")).encode()
+    parts.update(placement_part(placement))
     return Converted(b"", parts, facts)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.energy import Activity, Counts, Execution
-from edgemem.errors import ArtefactError, ShapeError, check_known
-from edgemem_loihi.placement import Placement
+from edgemem.energy import Activity, Counts, Execution, check_sequences
+from edgemem.errors import ShapeError, check_known
+from edgemem_loihi.placement.stored import read_placement
 from edgemem_loihi.spikes.counting import fan_out
 from edgemem_loihi.spikes.lowered import OUTPUT, read_design
 from edgemem_loihi.spikes.machine import Machine
@@ -19,8 +18,6 @@ from edgemem_loihi.spikes.machine import Machine
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
     from edgemem.target import Features
-
-PLACEMENT = "placement.json"
 
 
 class SpikesRunner:
@@ -42,12 +39,7 @@ class SpikesRunner:
 
     def __init__(self, artefact: Artefact) -> None:
         self.lowered, self._strict = read_design(artefact)
-        try:
-            self.placement = Placement.from_dict(json.loads(artefact.part(PLACEMENT)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtefactError(
-                f"{artefact.origin}: {PLACEMENT} is damaged ({error!r}); convert the model again"
-            ) from error
+        self.placement = read_placement(artefact)
         design = self.lowered.design
         self.n_in = next(iter(design.inputs.values())).size
         self.n_out = design.values[OUTPUT].code.size
@@ -74,10 +66,7 @@ class SpikesRunner:
             In strict mode, if a state leaves its register.
         """
         check_known("probe", probes, self.probes)
-        if x.ndim != 3 or x.shape[2] != self.n_in:
-            raise ShapeError(
-                f"simulate: got sequences of shape {x.shape}, expected (n, t, {self.n_in})"
-            )
+        check_sequences(x, self.n_in)
         machine = Machine(self.lowered, len(x), self._strict)
         frames = [machine.frame(x[:, t].astype(np.float64), probes) for t in range(x.shape[1])]
         self.overflows = machine.emulator.overflows
