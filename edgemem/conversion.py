@@ -18,7 +18,16 @@ from edgemem.files import write_atomic
 from edgemem.ir import INPUT
 from edgemem.quantize.calibration import check_finite
 from edgemem.runtime.detector import decide
-from edgemem.target import Explaining, Features, Inspectable, Runner, Source, Target, Tolerance
+from edgemem.target import (
+    Converted,
+    Explaining,
+    Features,
+    Inspectable,
+    Runner,
+    Source,
+    Target,
+    Tolerance,
+)
 from edgemem.verification import INTEGERS, distance, replay
 
 if TYPE_CHECKING:
@@ -130,15 +139,8 @@ def convert(
     """
     chosen = target.get(target_name)
     settings = make_options(chosen, options or {})
-    check_ops(chosen, model.graph())
-    check_finite(model.graph())
     sequences = model.calibration.features if calibration is None else calibration
-    if not sequences.size:
-        raise ConfigError(
-            f"model {model.name!r} holds no calibration sequences; name a folder of recordings "
-            "with --calibrate"
-        )
-    converted = chosen.convert(model, settings, sequences)
+    converted = _lowered(model, chosen, settings, sequences)
     tolerance = chosen.tolerance(settings, model.scheme)
     fields = {**_fields(model, chosen, tolerance), **converted.facts}
     x = golden_inputs(sequences)
@@ -156,6 +158,40 @@ def convert(
     report = _measure(model, model.reference(), runner, sequences, len(data))
     _check(report, tolerance, chosen.name)
     return data, replace(report, note=str(converted.facts.get("note", "")))
+
+
+def draft(
+    model: Trained, target_name: str, options: Mapping[str, Any] | None = None
+) -> artefact.Artefact:
+    """``model`` in a target's form, in memory: not measured, and without golden outputs.
+
+    Parameters
+    ----------
+    model, target_name, options
+        As for :func:`convert`.
+
+    Raises
+    ------
+    UnknownTargetError, ConfigError
+        If the target or one of its options is unknown.
+    """
+    chosen = target.get(target_name)
+    settings = make_options(chosen, options or {})
+    converted = _lowered(model, chosen, settings, model.calibration.features)
+    fields = {"target": chosen.name, **converted.facts}
+    none = Golden(np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32))
+    return artefact.build(converted.payload, fields, model.labels, none, converted.parts)
+
+
+def _lowered(model: Trained, chosen: Target, settings: Any, sequences: Features) -> Converted:
+    check_ops(chosen, model.graph())
+    check_finite(model.graph())
+    if not sequences.size:
+        raise ConfigError(
+            f"model {model.name!r} holds no calibration sequences; name a folder of recordings "
+            "with --calibrate"
+        )
+    return chosen.convert(model, settings, sequences)
 
 
 def save(data: bytes, path: Path) -> None:

@@ -8,7 +8,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from edgemem import artefact, pretrained, target
+from edgemem import pretrained
 from edgemem.artefact import Artefact
 from edgemem.energy import (
     Counted,
@@ -156,16 +156,17 @@ def _of_model(path: Path) -> _Frame:
 
 
 def _of_file(path: Path, data: Path | None, limit: int | None) -> _Frame:
-    opened = artefact.read(path)
-    if "frontend" not in opened.manifest:
-        raise ArtefactError(f"{path} does not say its frontend; convert the model again")
-    frontend = FrontEnd.from_dict(opened.manifest["frontend"])
-    runner = target.load(opened)
+    subject = open_subject(str(path), None)
+    opened, runner = subject.converted, subject.loaded
+    assert opened is not None and runner is not None
     if isinstance(runner, Simulated):
-        means, about = _simulated(path, runner, data, limit)
-        return _Frame(opened.target, sends(opened.manifest), frontend, means, about)
+        heard = clips_of(subject, root=data, limit=limit)
+        runs = (runner.simulate(x).counts for x in portions(heard))
+        means = reduce(Counts.__add__, runs).per_frame()
+        form, about = sends(opened.manifest), f"a run of {heard.about}"
+        return _Frame(opened.target, form, subject.frontend, means, about)
     form, counts = _dense(opened, runner)
-    return _Frame(opened.target, form, frontend, counts.per_frame(), COMPUTED)
+    return _Frame(opened.target, form, subject.frontend, counts.per_frame(), COMPUTED)
 
 
 def _dense(opened: Artefact, runner: Runner) -> tuple[Form, Counts]:
@@ -178,15 +179,6 @@ def _dense(opened: Artefact, runner: Runner) -> tuple[Form, Counts]:
         floats = opened.manifest.get("quantize") == "none"
         return "float" if floats else "integers", runner.step_counts
     raise ArtefactError(f"{opened.origin}: target {opened.target!r} counts nothing of what it does")
-
-
-def _simulated(
-    path: Path, runner: Simulated, data: Path | None, limit: int | None
-) -> tuple[dict[str, float], str]:
-    """Mean counts of a frame over a run, and what was run."""
-    heard = clips_of(open_subject(str(path), None), root=data, limit=limit)
-    runs = (runner.simulate(x).counts for x in portions(heard))
-    return reduce(Counts.__add__, runs).per_frame(), f"a run of {heard.about}"
 
 
 def sends(facts: Mapping[str, Any]) -> Form:

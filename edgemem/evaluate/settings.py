@@ -40,12 +40,12 @@ def settings(
         If the sweep names no option or holds no such values, or ``dt`` does not divide a frame.
     """
     options = dict(options)
+    if subject.converted is not None and (sweep is not None or dt is not None):
+        raise ConfigError("a converted file has one setting: sweep, or set --dt, for a model")
     if dt is not None:
         options["steps_per_frame"] = _steps(subject, dt)
     if sweep is None:
         return [Setting("", options)]
-    if subject.converted is not None:
-        raise ConfigError("a converted file has one setting: sweep over a trained model")
     key, _, values = sweep.partition("=")
     name = key.strip().lstrip("-").replace("-", "_")
     chosen = target.get(subject.target).Options

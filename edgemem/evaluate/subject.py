@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from edgemem import artefact, pretrained, target
-from edgemem.artefact import Artefact, Golden
-from edgemem.conversion import golden_inputs
+from edgemem.artefact import Artefact
+from edgemem.conversion import draft, golden_inputs
 from edgemem.data.clips import list_clips, read_samples
 from edgemem.energy import Simulated
 from edgemem.errors import ArtefactError, ConfigError, DataError
@@ -20,8 +20,9 @@ from edgemem.frontend import FrontEnd
 from edgemem.ir.runner import GraphRunner
 from edgemem.model import Model, load
 from edgemem.ops import Array
-from edgemem.runtime.network import open_network
+from edgemem.runtime.network import of_artefact
 from edgemem.runtime.sources import read_clip
+from edgemem.target import Runner
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Subject:
         The trained network: what is converted, or what a converted file is compared with.
     converted : Artefact or None
         The converted file, if it is one.
+    loaded : Runner or None
+        What runs that file.
     """
 
     name: str
@@ -51,7 +54,8 @@ class Subject:
     window: int
     protocol: str
     model: Model | None
-    converted: Artefact | None
+    converted: Artefact | None = None
+    loaded: Runner | None = None
 
     def trained(self, x: Features) -> Features | None:
         """Logits of the trained network over clips, (n, t, n_out), if there is one."""
@@ -90,8 +94,7 @@ class Subject:
         EdgememError
             As the target's ``convert`` raises them.
         """
-        opened = self.converted or _converted(self._model(), self.target, options)
-        runner = target.load(opened)
+        runner = self.loaded or target.load(draft(self._model(), self.target, options))
         if not isinstance(runner, Simulated):
             raise ArtefactError(
                 f"{self.name}: target {self.target!r} runs as it is and counts nothing; simulated "
@@ -136,11 +139,11 @@ def open_subject(file: str, name: str | None, against: str | None = None) -> Sub
             model.detector.window,
             model.protocol,
             model,
-            None,
         )
     if name is not None:
         raise ConfigError(f"{file} is converted already: leave --spiking and --target out")
-    opened, network = artefact.read(path), open_network(path)
+    opened = artefact.read(path)
+    network = of_artefact(path, opened)
     return Subject(
         path.name,
         opened.target,
@@ -150,6 +153,7 @@ def open_subject(file: str, name: str | None, against: str | None = None) -> Sub
         network.protocol,
         load(pretrained.resolve(against, pretrained.MODEL)) if against else None,
         opened,
+        network.runner,
     )
 
 
@@ -177,7 +181,7 @@ def clips_of(
         x = subject.frontend.features(read_clip(clip, subject.frontend.sample_rate))
         return Clips(x[None], none, str(clip))
     if root is not None:
-        return _recorded(subject, root, split, limit)
+        return recorded(subject, root, split, limit)
     if subject.model is None and subject.converted is not None:
         return Clips(subject.converted.golden.x[:limit], none, "golden inputs")
     model = subject.model
@@ -190,27 +194,35 @@ def clips_of(
     return Clips(sample.features[chosen], labels, about)
 
 
-def _recorded(subject: Subject, root: Path, split: str, limit: int | None) -> Clips:
-    found, _ = list_clips(root, subject.protocol or None, split, labels=subject.labels)
+def recorded(
+    listener: Subject | Model, root: Path, split: str = "test", limit: int | None = None
+) -> Clips:
+    """The recordings of a data set as a network hears them.
+
+    Parameters
+    ----------
+    listener : Subject or Model
+        Its front end, labels and protocol are asked for.
+    root : Path
+    split : str
+    limit : int, optional
+        At most so many, spread evenly.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    found, _ = list_clips(root, listener.protocol or None, split, labels=listener.labels)
     if not found:
         raise DataError(f"{root} has no clip in its split {split!r}")
     found = [found[i] for i in _spread(len(found), limit)]
-    rate = subject.frontend.sample_rate
-    x = [subject.frontend.features(read_samples(clip, rate)) for clip in found]
-    labels = np.array([subject.labels.index(clip.label) for clip in found], np.int64)
+    rate = listener.frontend.sample_rate
+    x = [listener.frontend.features(read_samples(clip, rate)) for clip in found]
+    labels = np.array([listener.labels.index(clip.label) for clip in found], np.int64)
     return Clips(np.stack(x), labels, f"{root}, split {split}")
 
 
 def _spread(count: int, limit: int | None) -> list[int]:
     chosen = min(count, limit or count)
     return [int(i) for i in np.linspace(0, count - 1, chosen).round()] if count else []
-
-
-def _converted(model: Model, name: str, options: Mapping[str, Any]) -> Artefact:
-    """The model in a target's form, in memory: no golden outputs are wanted."""
-    chosen = target.get(name)
-    made = chosen.convert(model, chosen.Options(**options), model.calibration.features)
-    none = Golden(*(np.zeros((0, 0, n), np.float32) for n in (model.cell.n_in, model.cell.n_out)))
-    return artefact.build(
-        made.payload, {"target": name, **made.facts}, model.labels, none, made.parts
-    )

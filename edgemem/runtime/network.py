@@ -13,6 +13,7 @@ from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.loop import Listener
 
 if TYPE_CHECKING:
+    from edgemem.artefact import Artefact
     from edgemem.target import Runner
 
 
@@ -67,9 +68,29 @@ def open_network(file: str | Path, reference_kernels: bool = False) -> Network:
     path = pretrained.resolve(file)
     if path.suffix == pretrained.MODEL:
         return _from_model(path)
-    from edgemem import artefact, target
+    from edgemem import artefact
 
-    opened = artefact.read(path)
+    return of_artefact(path, artefact.read(path), reference_kernels)
+
+
+def of_artefact(path: Path, opened: Artefact, reference_kernels: bool = False) -> Network:
+    """The network of a converted file that has been read.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    opened : Artefact
+    reference_kernels : bool
+        As for :func:`open_network`.
+
+    Raises
+    ------
+    ArtefactError
+        If the file does not say what sound needs, or its parts do not fit together.
+    """
+    from edgemem import target
+
     manifest = opened.manifest
     missing = [key for key in ("labels", "frontend", "detector") if not manifest.get(key)]
     if missing:

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from edgemem import artefact, pretrained, target
-from edgemem.data.clips import list_clips, read_samples
 from edgemem.evaluate.simulation import Clips, Point, measure
+from edgemem.evaluate.subject import recorded
 from edgemem.evaluate.validation import validation_clips
 from edgemem.files import write_atomic
 from edgemem.frontend import PICTURES
@@ -53,16 +53,6 @@ def machine(model: Model, threshold: float) -> Any:
     golden = artefact.Golden(np.zeros((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32))
     fields = {"target": "loihi", **made.facts}
     return target.load(artefact.build(made.payload, fields, model.labels, golden, made.parts))
-
-
-def test_clips(model: Model, root: Path) -> Clips:
-    """The official test set as the network hears it."""
-    listed, _ = list_clips(root, model.protocol, "test", labels=model.labels)
-    features = [
-        model.frontend.features(read_samples(clip, model.frontend.sample_rate)) for clip in listed
-    ]
-    labels = np.array([model.labels.index(clip.label) for clip in listed])
-    return Clips(np.stack(features), labels, str(root))
 
 
 def accuracy_of_floats(model: Model, clips: Clips) -> float:
@@ -139,7 +129,7 @@ def study(name: str, thresholds: list[float], roots: tuple[Path, Path], clips: i
     runners = {threshold: machine(model, threshold) for threshold in thresholds}
     tuned = {t: measure(runner, seen, window) for t, runner in runners.items()}
     picked = chosen_points(tuned, tuned[0.0].accuracy or 0.0)
-    test = test_clips(model, roots[0])
+    test = recorded(model, roots[0])
     found = {t: measure(runner, test, window) for t, runner in runners.items()}
     floats, integers = accuracy_of_floats(model, test), accuracy_of_integers(model, test)
     base = found[0.0].counts.per_frame()

@@ -21,7 +21,7 @@ import numpy as np
 
 from edgemem import pretrained
 from edgemem.cells import LMU
-from edgemem.data.clips import list_clips, read_samples
+from edgemem.evaluate.subject import recorded
 from edgemem.ir import Graph, trace
 from edgemem.model import load
 from edgemem.ops import Array
@@ -96,8 +96,8 @@ def main() -> None:
 def hear(folder: Path, name: str, levels: int) -> Heard:
     """A pretrained network on the clips of a test archive."""
     model = load(pretrained.resolve(name, pretrained.MODEL))
-    clips, _ = list_clips(folder, model.protocol, "test", labels=model.labels)
-    x = np.stack([model.frontend.features(read_samples(clip)) for clip in clips])
+    clips = recorded(model, folder)
+    x = clips.features
     expected, _ = model.graph().scan(x.astype(np.float64))
     data = to_bytes(lower(model.graph(), DT, model.calibration.features, levels))
     executor = Executor(parse(data, "the file"))
@@ -112,11 +112,11 @@ def hear(folder: Path, name: str, levels: int) -> Heard:
             spikes += sum(float(executor.values[name].sum()) for name in neurons)
         outputs.append(np.stack(steps, axis=1))
     found, window = np.concatenate(outputs), model.detector.window
-    labels = np.array([model.labels.index(clip.label) for clip in clips])
+    labels = clips.labels
     return Heard(
         name,
         levels,
-        len(clips),
+        len(x),
         float(np.mean(decide(expected, window) == labels)),
         float(np.mean(decide(found, window) == labels)),
         distance(found, expected),

@@ -27,9 +27,9 @@ from typing import Any, cast
 import numpy as np
 
 from edgemem import pretrained
-from edgemem.data.clips import list_clips, read_samples
 from edgemem.energy import Activity, Execution
 from edgemem.evaluate.simulation import Clips, Features, Point, measure
+from edgemem.evaluate.subject import recorded
 from edgemem.evaluate.validation import validation_clips
 from edgemem.files import write_atomic
 from edgemem.frontend import PICTURES
@@ -91,15 +91,6 @@ class Machine:
 
     def simulate(self, x: Features, probes: Any = ()) -> Execution:
         return simulate(self.network, x, probes)
-
-
-def test_clips(model: Model, root: Path) -> Clips:
-    """The official test set as the network hears it."""
-    listed, _ = list_clips(root, model.protocol, "test", labels=model.labels)
-    rate = model.frontend.sample_rate
-    features = [model.frontend.features(read_samples(clip, rate)) for clip in listed]
-    labels = np.array([model.labels.index(clip.label) for clip in listed])
-    return Clips(np.stack(features), labels, str(root))
 
 
 def runs(model: Model, settings: dict[str, Setting], clips: Clips) -> tuple[float, dict[str, Any]]:
@@ -172,7 +163,7 @@ def study(name: str, settings: dict[str, Setting], roots: tuple[Path, Path], cli
     seen = Clips(sample.features, sample.labels, "validation")
     tuned_full, tuned = runs(model, settings, seen)
     chosen = fewest_spikes(tuned, tuned_full)
-    full, found = runs(model, settings, test_clips(model, roots[0]))
+    full, found = runs(model, settings, recorded(model, roots[0]))
     print(f"| {name} | float | | | | {tuned_full:.2%} | {full:.2%} | | | | | | | |")
     for text, setting in settings.items():
         print(row(name, setting, tuned[text], found[text]), flush=True)

@@ -118,6 +118,9 @@ def test_a_converted_file(lem_file: Path, tmp_path: Path) -> None:
     beside = told(out, "--against", lem_file)
     assert 0.0 < beside["runs"][0]["distance"] < 0.2
     assert "leave --spiking and --target out" in invoke("simulate", out, "--spiking").output
+    for arguments in (("--dt", 0.001), ("--sweep", "threshold=0,1")):
+        done = invoke("simulate", out, *arguments)
+        assert done.exit_code == 1 and "a converted file has one setting" in done.output
     placed = invoke("place", out, "--json")
     assert json.loads(placed.stdout)["cores"]
 
@@ -151,6 +154,8 @@ def test_chip_map(lem_file: Path, tmp_path: Path) -> None:
         (("--spiking", "--sweep", "pace=1,2"), "unknown field 'pace'"),
         (("--spiking", "--probe", "w_new", "--plot", "x.png"), "no probe named 'w_new'; known: "),
         (("--target", "loihi", "--threshold", -1), "threshold"),
+        (("--target", "loihi", "--dt", 0.001), "'loihi' has no option 'steps_per_frame'"),
+        (("--target", "nengo-loihi"), "cannot lower mul, sigmoid, tanh"),
         (("--target", "loihi", "--backend", "nengo"), "nengo"),
         (("--target", "fixed"), "counts nothing; simulated are spiking and loihi"),
         (("--target", "chip"), "no target named 'chip'"),
