@@ -6,6 +6,7 @@ Importing this module teaches NengoDL the parts of :mod:`edgemem.networks.spikin
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -141,7 +142,7 @@ def _build_frame_process(
 _OPERATORS = {Membrane: _SimMembrane, Latch: _SimLatch, Gate: _SimGate}
 
 
-class _FrameBuilder(OpBuilder):  # type: ignore[misc]
+class _FrameBuilder(OpBuilder, ABC):  # type: ignore[misc]
     """Membranes of several operators at once; all of one kind."""
 
     def build_pre(self, signals: Any, config: Any) -> None:
@@ -174,11 +175,11 @@ class _FrameBuilder(OpBuilder):  # type: ignore[misc]
         clock = clock + 1.0
         signals.scatter(self._clock, tf.where(clock > self._steps - 0.5, 0.0, clock))
 
+    @abstractmethod
     def output(
         self, begins: Tensor, charges: Sequence[Tensor], given: Sequence[Tensor], dt: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """Output of a step, and what membranes hold after it."""
-        raise NotImplementedError
 
     @staticmethod
     def mergeable(x: Any, y: Any) -> bool:

@@ -8,6 +8,7 @@ empty, so that currents say what they are.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from edgemem.spiking.fire import THRESHOLD
 Step = Callable[..., Array]
 
 
-class WindowedSpikes(NeuronType):  # type: ignore[misc]
+class WindowedSpikes(NeuronType, ABC):  # type: ignore[misc]
     """Integrate-and-fire units that fire within one window of each frame.
 
     A unit integrates its input to a ``charge``. In the window its membrane ``v`` grows at every
@@ -80,9 +81,9 @@ class WindowedSpikes(NeuronType):  # type: ignore[misc]
         self.keeps = keeps
         self.carries = carries
 
+    @abstractmethod
     def function(self, charge: Array) -> Array:
         """From what a membrane has integrated to the value that its spikes stand for."""
-        raise NotImplementedError
 
     def gain_bias(self, max_rates: Array, intercepts: Array) -> tuple[Array, Array]:
         return np.ones_like(max_rates), np.zeros_like(max_rates)
@@ -140,7 +141,7 @@ class IdentitySpikes(WindowedSpikes):
         return charge
 
 
-UNITS: dict[str, type[WindowedSpikes]] = {
+UNITS: dict[str, Callable[..., WindowedSpikes]] = {
     "tanh": TanhSpikes,
     "sigmoid": SigmoidSpikes,
     "relu": ReluSpikes,
@@ -149,7 +150,7 @@ UNITS: dict[str, type[WindowedSpikes]] = {
 """By the names of :class:`edgemem.spiking.Population`."""
 
 
-class FrameProcess(nengo.Process):  # type: ignore[misc]
+class FrameProcess(nengo.Process, ABC):  # type: ignore[misc]
     """A membrane with a clock that counts the steps of a frame.
 
     Parameters
@@ -197,9 +198,9 @@ class FrameProcess(nengo.Process):  # type: ignore[misc]
 
         return step
 
+    @abstractmethod
     def output(self, now: int, charges: list[Array], given: list[Array], dt: float) -> Array:
         """Output of the step ``now`` of a frame; ``charges`` are updated in place."""
-        raise NotImplementedError
 
 
 class Membrane(FrameProcess):

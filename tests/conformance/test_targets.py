@@ -11,6 +11,7 @@ import pytest
 from edgemem import artefact, target
 from edgemem.artefact import Artefact, Golden
 from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
+from edgemem.energy import Simulated
 from edgemem.errors import ShapeError, UnsupportedOpError
 from edgemem.ir import Graph, trace
 from edgemem.quantize import IntegerOps, Scheme, build
@@ -51,6 +52,9 @@ CELLS: dict[str, Cell] = {
 }
 
 TARGETS = sorted(target.available())
+
+SIMULATED = {"loihi", "spiking"}
+"""Targets whose runners count, and take many sequences at once."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,18 @@ def test_integers_are_the_same_everywhere(name: str, cell: str) -> None:
         expected.append(ops.dequantize(values[program.output]))
     y, _ = replay(target.load(converted(name, cell), reference_kernels=True), x)
     np.testing.assert_array_equal(y, np.stack(expected, axis=1))
+
+
+@pytest.mark.parametrize(("name", "cell"), [(n, c) for n, c in PAIRS if n in SIMULATED])
+def test_a_simulation_is_its_steps(name: str, cell: str) -> None:
+    runner = target.load(converted(name, cell))
+    assert isinstance(runner, Simulated)
+    x = sequences(7, 3, 8)
+    together = runner.simulate(x)
+    y, _ = replay(runner, x)
+    # sums in another order may differ in the last bit
+    np.testing.assert_allclose(together.outputs, y, rtol=1e-5, atol=1e-5)
+    assert together.counts.frames == 24
 
 
 @on_every_pair
