@@ -19,6 +19,10 @@ SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
 PLOT = ["matplotlib>=3.7,<3.11"]
 QUANTIZE = ["optuna==5.0.0", *PLOT]
 NIR = ["nir==1.0.8"]
+# Beside `edgemem listen`: PortAudio's microphones, an MQTT client, a live page.
+MICROPHONE = ["sounddevice>=0.4.6,<0.6"]
+MQTT = ["paho-mqtt>=2.0,<3"]
+WEB = ["websockets>=13,<18"]
 # The newest versions that import together: nengo-dl 3.6.0 ends at TensorFlow 2.12.
 TRAIN = [
     "tensorflow==2.12.1",
@@ -63,6 +67,8 @@ setup(
         f"numpy>=1.23,<2; {OLD}",
         f"numpy>=1.26; {NEW}",
         *TFLITE,
+        # a rule file for `edgemem listen`; the standard library reads TOML from Python 3.11 on
+        "tomli>=2; python_version < '3.11'",
     ],
     extras_require={
         "train": TRAIN,
@@ -74,7 +80,20 @@ setup(
         "quantize": QUANTIZE,
         "loihi": LOIHI,
         "nir": NIR,
-        "test": [*TRAIN, *SYNTH, *QUANTIZE, *LOIHI, *NIR, *TEST],
+        "microphone": MICROPHONE,
+        "mqtt": MQTT,
+        "web": WEB,
+        "test": [
+            *TRAIN,
+            *SYNTH,
+            *QUANTIZE,
+            *LOIHI,
+            *NIR,
+            *MICROPHONE,
+            *MQTT,
+            *WEB,
+            *TEST,
+        ],
     },
     packages=[*find_packages(include=["edgemem", "edgemem.*"]), *TARGETS],
     package_dir={"edgemem": "edgemem", **{name: f"targets/{name}" for name in NAMES}},
@@ -82,6 +101,7 @@ setup(
         "": ["py.typed", "*.md"],
         "edgemem.pretrained": ["*.model", "*.tflite", "*.md"],
         "edgemem.energy": ["*.json"],
+        "edgemem.listen": ["*.html", "*.js", "*.css"],
         "edgemem_c": ["templates/*.in"],
     },
     entry_points={

@@ -36,7 +36,7 @@ MACHINES = {
 }
 
 IN_CI = os.environ.get("CI") == "true"
-"""scripts/install-emulators has run there, so that no tool may be missing."""
+"""scripts/install-tools has run there, so that no tool may be missing."""
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -46,7 +46,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     report = made.get_result()
     if IN_CI and report.skipped and "not installed" in str(report.longrepr):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid}: {report.longrepr}; scripts/install-emulators"
+        report.longrepr = f"{item.nodeid}: {report.longrepr}; scripts/install-tools"
 
 
 Filter = Callable[[bytes], bytes]

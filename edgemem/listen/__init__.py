@@ -1,0 +1,1 @@
+"""A keyword spotter that is left running: microphones in, events out, for weeks."""
