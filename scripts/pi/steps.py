@@ -75,9 +75,9 @@ def readme_lines(report: Report, here: Machine, there: Machine, said: Steps) -> 
     """README's lines, one after the other; what they print is compared with what it is here."""
     for line in said.spoken:
         native, emulated = (machine.run(*machine.shell(line)) for machine in (here, there))
-        detail = _last(emulated.errors) if emulated.status else ""
-        if not emulated.status and (events := _events(emulated.output)):
-            known = _events(native.output)
+        detail = last(emulated.errors) if emulated.status else ""
+        if not emulated.status and (events := events_of(emulated.output)):
+            known = events_of(native.output)
             same = len(set(events) & set(known))
             detail = f"{len(events)} events, {same} of them as here ({len(known)} here)"
         report.check(f"README: {line}", native.status == emulated.status == 0, detail)
@@ -90,7 +90,7 @@ def verify(report: Report, there: Machine, networks: Sequence[str]) -> None:
             done = there.run(there.bin / "edgemem", "verify", name, *options, "--json")
             found = json.loads(done.output) if not done.status else {}
             ok = found.get("equal") == 1.0 if options else not done.status
-            detail = _last(done.errors)
+            detail = last(done.errors)
             if found:
                 detail = (
                     f"{found['equal']:.2%} of the steps equal, decisions "
@@ -102,7 +102,7 @@ def verify(report: Report, there: Machine, networks: Sequence[str]) -> None:
 def about(report: Report, there: Machine, name: str) -> None:
     """What tells of a file, and of the machine."""
     done = there.run(there.bin / "edgemem", "info", name)
-    report.check(f"edgemem info {name}", not done.status, _last(done.errors))
+    report.check(f"edgemem info {name}", not done.status, last(done.errors))
     if not has(there, "doctor"):
         return
     done = there.run(there.bin / "edgemem", "doctor")
@@ -119,7 +119,7 @@ def has(machine: Machine, command: str) -> bool:
 
 def real_time(report: Report, there: Machine, name: str, clip: Path) -> None:
     """Sound on a pipe as a microphone writes it, and a wav played in real time."""
-    known = _events(there.must(there.bin / "edgemem", "run", name, clip).output)
+    known = events_of(there.must(there.bin / "edgemem", "run", name, clip).output)
     command = "listen" if has(there, "listen") else "run"
     words = (there.bin / "edgemem", command, name)
     done = there.paced((*words, "-"), samples(clip))
@@ -142,7 +142,7 @@ def microphone(report: Report, there: Machine, said: Steps, work: Path, clip: Pa
         extra = {"ALSA_CONFIG_PATH": f"{work}/asound.conf"}
         done = there.until_line(there.shell(line), '"label"', 90.0, extra)
         first = done.output.partition("\n")[0]
-        report.check(f"README: {line}", '"label"' in done.output, first or _last(done.errors))
+        report.check(f"README: {line}", '"label"' in done.output, first or last(done.errors))
 
 
 def fast_kernels(report: Report, here: Machine, there: Machine, name: str, sound: Path) -> None:
@@ -276,7 +276,7 @@ def _shares(found: dict[str, Any]) -> str:
     )
 
 
-def _events(output: str) -> list[tuple[str, float, str]]:
+def events_of(output: str) -> list[tuple[str, float, str]]:
     """File, time and label of the events among lines of JSON."""
     found = []
     for line in output.splitlines():
@@ -288,14 +288,15 @@ def _events(output: str) -> list[tuple[str, float, str]]:
 
 def _heard(report: Report, what: str, status: int, done: Any, known: Sequence[Any]) -> None:
     """Events must be those that `edgemem run` finds in the file, on the same machine."""
-    events = _events(done.output)
-    detail = f"{len(events)} events in {done.wall:.1f} s"
-    if status or events != known:
-        detail += f": {events}; `edgemem run` of the file: {known}; {_last(done.errors)}"
-    report.check(what, status == 0 and events == known, detail)
+    heard = events_of(done.output)
+    detail = f"{len(heard)} events in {done.wall:.1f} s"
+    if status or heard != known:
+        detail += f": {heard}; `edgemem run` of the file: {known}; {last(done.errors)}"
+    report.check(what, status == 0 and heard == known, detail)
 
 
-def _last(text: str) -> str:
+def last(text: str) -> str:
+    """The last line that a program wrote to standard error, if it tells anything."""
     lines = [line for line in text.splitlines() if not line.startswith("Error in cpuinfo")]
     return lines[-1] if lines else ""
 
