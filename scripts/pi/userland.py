@@ -24,6 +24,7 @@ PACKAGES = (
     *("alsa-utils",),
 )
 SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources")
+WITHOUT_STATX = Path(__file__).with_name("without_statx.py")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """As edgemem's own command has it."""
 LENT = ("/dev", "/proc", "/etc/resolv.conf", "/etc/hosts", "/etc/ssl", "/etc/localtime")
@@ -115,13 +116,7 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
         If the packages cannot be had.
     """
     tree = work / f"{arch.name}-tree"
-    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={arch.name}"]
-    command += ["--skip=check/qemu", f"--include={','.join((*PACKAGES, *arch.packages))}"]
-    done = subprocess.run(
-        [*command, RELEASE, str(tree), *_mirror()], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise Failed(f"mmdebstrap found no {arch.name} packages: {done.stderr.splitlines()[-3:]}")
+    _unpack(arch, tree)
     _show_board(arch, tree)
     environment, lent = pip_settings()
     environment.update(_proxies(), **ONE_THREAD)
@@ -129,7 +124,16 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
     if arch.library_path:
         environment["LD_LIBRARY_PATH"] = arch.library_path
     bound = [place for place in (*LENT, *lent) if Path(place).exists()]
-    prefix = ["proot", "-q", shlex.join(arch.emulator), "-r", str(tree)]
+    prefix = [
+        sys.executable,
+        "-S",
+        str(WITHOUT_STATX),
+        "proot",
+        "-q",
+        shlex.join(arch.emulator),
+        "-r",
+        str(tree),
+    ]
     for place in [*bound, f"{tree}/cpuinfo:/proc/cpuinfo", str(work)]:
         prefix += ["-b", place]
     prefix += ["-w", str(project)]
@@ -158,11 +162,41 @@ def pip_settings() -> tuple[dict[str, str], list[str]]:
     return variables, [path for path in paths if path.startswith("/")]
 
 
-def _mirror() -> Iterator[str]:
-    """Where packages come from: from where this machine has them, if it is of the same release."""
+def _unpack(arch: Arch, tree: Path) -> None:
+    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--architectures={arch.name}"]
+    command += ["--skip=check/qemu", f"--include={','.join((*PACKAGES, *arch.packages))}"]
+    for entries in _sources():
+        shutil.rmtree(tree, ignore_errors=True)
+        given = ["-"] if entries else []
+        done = subprocess.run(
+            [*command, RELEASE, str(tree), *given],
+            input=entries,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not done.returncode:
+            return
+    said = [line for line in done.stderr.splitlines() if line.startswith("E: ")]
+    raise Failed(f"mmdebstrap cannot have packages for {arch.name}: {' '.join(said[:1])}")
+
+
+def _sources() -> Iterator[str]:
+    """Where packages come from, as apt writes it; empty for mmdebstrap's own choice.
+
+    It is where this machine has them, if it is of the same release. A mirror's index of security
+    updates may lag behind; then the release as it was made has to do.
+    """
     release = Path("/etc/os-release")
-    if release.exists() and f"VERSION_CODENAME={RELEASE}" in release.read_text():
-        yield from (source for source in SOURCES if Path(source).exists())
+    named = [source for source in map(Path, SOURCES) if source.exists()]
+    same = release.exists() and f"VERSION_CODENAME={RELEASE}" in release.read_text()
+    if not same or not named:
+        yield ""
+        return
+    text = named[0].read_text(encoding="utf-8")
+    between = "\n\n" if named[0].suffix == ".sources" else "\n"
+    yield text
+    yield between.join(part for part in text.split(between) if "-security" not in part)
 
 
 def _proxies() -> dict[str, str]:
