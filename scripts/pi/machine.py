@@ -124,7 +124,13 @@ class Machine:
 
     def shell(self, line: str) -> tuple[str, ...]:
         """The command that runs a line of README as a person would, in the virtual environment."""
-        return ("bash", "-c", f"set -e -o pipefail; . {self.bin}/activate; {line}")
+        return (
+            "timeout",
+            "600",
+            "bash",
+            "-c",
+            f"set -e -o pipefail; . {self.bin}/activate; {line}",
+        )
 
     def paced(self, words: Sequence[str | Path], sound: bytes, rate: int = 16000) -> Done:
         """Run a program and write raw sound to it as a microphone would: 20 ms every 20 ms."""

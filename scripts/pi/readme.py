@@ -39,9 +39,11 @@ class Steps:
 
 
 def of_microphone(line: str) -> bool:
-    """Whether a line records: ``arecord``, or ``edgemem listen`` without a source."""
-    words = [word for word in line.split() if not word.startswith("-")]
-    return line.startswith("arecord ") or (words[:2] == ["edgemem", "listen"] and len(words) == 3)
+    """Whether a line records: ``arecord``, or ``edgemem listen`` with no file and no pipe."""
+    words = line.split()
+    listens = words[:2] == ["edgemem", "listen"]
+    given = any(word == "-" or word.endswith((".wav", ".flac")) for word in words[3:])
+    return words[0] == "arecord" or (listens and not given)
 
 
 def steps(text: str) -> Steps:
