@@ -108,9 +108,9 @@ def stream(
 ) -> None:
     """Write one long wav with several words, background between them, and their times."""
     from edgemem.data.stream import RATE, make_stream
-    from edgemem.data.wav import wav_bytes
     from edgemem.errors import ConfigError
     from edgemem.files import check_writable, write_atomic
+    from edgemem.runtime.wav import wav_bytes
 
     times = labels or out.with_suffix(".json")
     if times == out:

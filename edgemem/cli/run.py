@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,30 +62,17 @@ def command(file: str, clips: tuple[str, ...], plot: Path | None) -> None:
 
 
 def _blocks(clip: str) -> Iterable[Samples]:
-    from edgemem.errors import AudioError
-    from edgemem.runtime.sources import pcm_blocks, read_clip
+    from edgemem.runtime.sources import pcm_blocks, read_clip, standard_input
 
     if clip != STDIN:
         return [read_clip(clip)]
-    if sys.stdin is None:
-        raise AudioError("standard input is closed; expected raw 16-bit PCM from a pipe")
-    stream = sys.stdin.buffer
-    if stream.isatty():
-        raise AudioError(
-            "standard input is a terminal; expected raw 16-bit PCM from a pipe "
-            "(arecord -f S16_LE -r 16000 -c 1 -t raw | edgemem run FILE -)"
-        )
-    return pcm_blocks(stream)
+    return pcm_blocks(standard_input("edgemem run FILE -"))
 
 
 def _hear(listener: Listener, blocks: Iterable[Samples], extra: dict[str, str]) -> None:
+    from edgemem.runtime.lines import event_fields
+
     for block in blocks:
         for event in listener.push(block):
-            line = {
-                **extra,
-                "time": round(event.time, 3),
-                "label": event.label,
-                "score": round(event.score, 4),
-            }
             # A pipe on the other side wants each event when it happens.
-            click.echo(json.dumps(line))
+            click.echo(json.dumps({**extra, **event_fields(event)}))

@@ -20,8 +20,8 @@ from edgemem.data.espeak import ACCENTS, Utterance, Voice, speaking, variants
 from edgemem.data.layouts import LISTS
 from edgemem.data.protocols import TEN_WORDS, WORDS_35
 from edgemem.data.splits import split_of
-from edgemem.data.wav import wav_bytes
 from edgemem.errors import ConfigError, OutputError
+from edgemem.runtime.wav import wav_bytes
 
 RATE = 16000
 MANIFEST = "synth.json"
