@@ -103,6 +103,10 @@ class AudioError(EdgememError, ValueError):
     """Sound that cannot be used: damaged, empty, of another rate or channel count."""
 
 
+class DeviceError(EdgememError, RuntimeError):
+    """A microphone that is not there, or no longer."""
+
+
 class DataError(EdgememError, ValueError):
     """A data set that cannot be used as asked."""
 
