@@ -155,10 +155,10 @@ def fast_kernels(report: Report, here: Machine, there: Machine, name: str, sound
 
 
 def reference_kernels(
-    report: Report, here: Machine, there: Machine, name: str, sound: Path
+    report: Report, here: Machine, there: Machine, name: str, sound: Path, seconds: float
 ) -> None:
     """Reference kernels: from the sound on, and equal in every bit given the same 8-bit inputs."""
-    options = ("--reference-kernels",)
+    options = ("--reference-kernels", "--seconds", f"{seconds:g}")
     native, emulated = (_hear(machine, name, sound, *options) for machine in (here, there))
     found = _compare(here, native, emulated)
     on_halves = f"{found['halves']} of {found['frames'] * found['width']:,} inputs half-way"
