@@ -1,12 +1,14 @@
-"""Measure the accuracy of a network on labelled clips."""
+"""Measure the accuracy of a network on labelled clips, or on hours of sound."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from edgemem.cli import _streaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,7 @@ FOLDER = click.Path(path_type=Path)
 @click.command(epilog="Example: edgemem evaluate kws12-lmu --data speech_commands_test --json")
 @click.argument("file")
 @click.option("--data", required=True, type=FOLDER, help="Folder of recordings, a folder a word.")
+@click.option("--stream", is_flag=True, help="Build hours of sound and count what users would.")
 @click.option("--protocol", help="12, 35 or folders; by default the network's own.")
 @click.option(
     "--split",
@@ -35,22 +38,32 @@ FOLDER = click.Path(path_type=Path)
     metavar="SECONDS",
     help="Hear that much background before each clip, and reset the state before that.",
 )
-@click.option("--background", type=FOLDER, help="Folder of background noise for --carry.")
+@click.option("--background", type=FOLDER, help="Folder of background noise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_streaming.options
 def command(
     file: str,
     data: Path,
+    stream: bool,
     protocol: str | None,
     split: str,
     carry: float,
     background: Path | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Measure the accuracy of a network on labelled clips.
+    """Measure the accuracy of a network on labelled clips, or on hours of sound.
 
     FILE is a converted network, a trained model (it runs in float64) or the name of a pretrained
     network. Every clip is streamed through front end, network and stored decision rule.
+
+    With --stream, keywords and other words with pauses are laid over background noise, at drawn
+    signal-to-noise ratios and known times; what is counted are false accepts an hour, missed
+    keywords, and the time from the end of a word to its event.
     """
+    if stream:
+        _streaming.run(file, data, split, protocol, background, as_json, given)
+        return
     from edgemem.cli._progress import progress
     from edgemem.evaluate.clips import evaluate_clips
     from edgemem.evaluate.latency import latency

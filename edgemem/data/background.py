@@ -65,6 +65,15 @@ def pieces(paths: Sequence[Path], split: str) -> list[Path]:
     return [path for path in paths if split_of(path.name, *_PIECES) == split]
 
 
+def span_of(length: int, split: str) -> tuple[int, int]:
+    """First sample of a recording's share for ``split``, and the first one after it.
+
+    Training reads the first 80 % of each recording, validation the next and test the last 10 %.
+    """
+    low, high = _SPANS[split]
+    return int(length * low), int(length * high)
+
+
 def cuts(
     recordings: Sequence[Recording], split: str, count: int, n_samples: int, seed: int
 ) -> list[Clip]:
@@ -89,13 +98,11 @@ def cuts(
     seed : int
         Seed of places and levels.
     """
-    low, high = _SPANS[split]
     spans = []
     for recording in recordings:
-        length = len(recording.samples)
-        first, last = int(length * low), int(length * high) - n_samples
-        if first <= last:
-            spans.append((recording, first, last))
+        first, end = span_of(len(recording.samples), split)
+        if first <= end - n_samples:
+            spans.append((recording, first, end - n_samples))
     if not spans:
         return []
     rng = np.random.default_rng([seed, sorted(_SPANS).index(split)])

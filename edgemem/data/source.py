@@ -83,7 +83,7 @@ def open_source(
     if frontend.n_frames(n_samples) < 1:
         raise ConfigError(f"clips of {seconds} s are shorter than one frame of the front end")
     noise = list(found.background) if found.kind == "sound" else []
-    noise += _sounds(background) if background is not None else []
+    noise += sounds(background) if background is not None else []
     recordings, report = recordings_of(noise, frontend.sample_rate)
     silence = bool(recordings) or (found.kind != "sound" and bool(found.background))
     chosen = protocol_for(protocol or default_name(found.words), found.words, silence=silence)
@@ -100,7 +100,14 @@ def look(root: Path, speaker: SpeakerRule) -> Inventory:
     return inventory(root, speaker)
 
 
-def _sounds(folder: Path) -> list[Path]:
+def sounds(folder: Path) -> list[Path]:
+    """Recordings in a folder of background noise.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SOUND)
     if not paths:
         raise DataError(f"no recordings of background noise under {folder}; expected wav or FLAC")

@@ -1,0 +1,1 @@
+"""Continuous evaluation: hours of sound with known words, events against truth."""
