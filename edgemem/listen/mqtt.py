@@ -151,11 +151,6 @@ def discovery_message(prefix: str, topic: str, labels: Sequence[str]) -> tuple[s
     return f"{check_topic(prefix)}/event/{node}/keyword/config", json.dumps(payload)
 
 
-def _to_standard_error(sentence: str) -> None:
-    with suppress(OSError, ValueError):
-        print(sentence, file=sys.stderr, flush=True)
-
-
 class MqttSink:
     """Publishes events to ``TOPIC/event`` and says on ``TOPIC/status`` whether it is there.
 
@@ -198,7 +193,7 @@ class MqttSink:
         labels: Sequence[str],
         *,
         discovery: str | None = None,
-        report: Callable[[str], None] = _to_standard_error,
+        report: Callable[[str], None],
         retry: tuple[int, int] = RETRY,
     ) -> None:
         self._broker = broker

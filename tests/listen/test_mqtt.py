@@ -231,7 +231,7 @@ def test_the_will_speaks_for_a_process_that_was_killed(mosquitto: Mosquitto) -> 
     program = (
         "import sys, time\n"
         "from edgemem.listen.mqtt import Broker, MqttSink\n"
-        "MqttSink(Broker('127.0.0.1', int(sys.argv[1])), 'home', ['yes'])\n"
+        "MqttSink(Broker('127.0.0.1', int(sys.argv[1])), 'home', ['yes'], report=print)\n"
         "time.sleep(600)\n"
     )
     mosquitto.start()
@@ -371,13 +371,15 @@ def test_a_broker_that_cannot_be_is_refused(values: dict[str, Any], reason: str)
 
 def test_a_missing_file_of_certificates_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read certificates from .*nowhere\.pem"):
-        MqttSink(Broker("127.0.0.1", ca_file=tmp_path / "nowhere.pem"), "home", LABELS)
+        MqttSink(
+            Broker("127.0.0.1", ca_file=tmp_path / "nowhere.pem"), "home", LABELS, report=print
+        )
 
 
 def test_without_paho_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     with pytest.raises(MissingExtraError, match=r"edgemem\[mqtt\]"):
-        MqttSink(Broker("127.0.0.1"), "home", LABELS)
+        MqttSink(Broker("127.0.0.1"), "home", LABELS, report=print)
 
 
 def test_discovery_makes_a_name_of_any_topic() -> None:
