@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import wave
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -47,7 +47,7 @@ def read_clip(path: str | Path, sample_rate: int = SAMPLE_RATE) -> Samples:
 
 def clip_blocks(
     path: str | Path, block: int | None = SAMPLE_RATE // 10, sample_rate: int = SAMPLE_RATE
-) -> Iterator[Samples]:
+) -> Generator[Samples, None, None]:
     """Blocks of a wav or FLAC file, which is not held in memory as a whole.
 
     Parameters

@@ -1,0 +1,172 @@
+"""A command for each event."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from edgemem.errors import ConfigError
+from edgemem.listen.lines import moment_of
+from edgemem.listen.reports import Counted, Report
+from edgemem.listen.types import Heard, Moment
+from edgemem.runtime.lines import event_fields
+
+AT_ONCE = 4
+"""Commands that run at once; of more events nothing is run."""
+
+PATIENCE = 3.0
+"""Seconds that commands get to finish when listening ends."""
+
+
+def command_of(text: str) -> list[str]:
+    """Program and arguments of a command line; no shell reads it.
+
+    Raises
+    ------
+    ConfigError
+        If quotes do not close, or there is no such program.
+    """
+    try:
+        arguments = shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"--exec: {text!r} cannot be split into arguments: {error}") from error
+    if not arguments:
+        raise ConfigError("--exec: the command is empty; name a program")
+    if shutil.which(arguments[0]) is None:
+        raise ConfigError(
+            f"--exec: there is no program {arguments[0]!r} that can be run; name one by its path "
+            "(no shell reads the command: sh -c '...' is one)"
+        )
+    return arguments
+
+
+def values_of(heard: Heard) -> dict[str, str]:
+    """What a command is told of an event: time, at, label and score as text."""
+    fields = {name: str(value) for name, value in event_fields(heard).items()}
+    return {**fields, "at": moment_of(heard.at)}
+
+
+class Execute:
+    """Runs a command for each event, beside the loop.
+
+    In its arguments ``{label}``, ``{score}``, ``{time}`` and ``{at}`` are replaced; its environment
+    has EDGEMEM_LABEL and so on. What it prints goes to standard error.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Program and arguments (:func:`command_of`).
+    report : callable
+        Takes a sentence about commands that fail or are not run.
+    at_once : int
+        Most commands at once.
+    """
+
+    wants_frames = False
+
+    def __init__(self, arguments: Sequence[str], report: Report, at_once: int = AT_ONCE) -> None:
+        self._arguments = list(arguments)
+        self._at_once = at_once
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._threads: set[threading.Thread] = set()
+        self._why = ""
+        name = self._arguments[0]
+        self._skipped = Counted(
+            report,
+            lambda new, total: (
+                f"--exec: {at_once} commands were still running: nothing was run for {new} events "
+                f"({total} in all)"
+            ),
+        )
+        self._failed = Counted(
+            report,
+            lambda new, total: f"--exec: {name} {self._why}: {new} failures ({total} in all)",
+        )
+
+    def take(self, moment: Moment) -> None:
+        """Start the command for each of a moment's events."""
+        for heard in moment.events:
+            with self._lock:
+                full = len(self._threads) >= self._at_once
+            if full:
+                self._skipped.add()
+            else:
+                self._start(heard)
+
+    def close(self) -> None:
+        """Wait a little for commands that run, then end them."""
+        end = time.monotonic() + PATIENCE
+        for thread in self._copy():
+            thread.join(max(0.0, end - time.monotonic()))
+        with self._lock:
+            left = list(self._running)
+        for child in left:
+            child.terminate()
+        for thread in self._copy():
+            thread.join(1.0)
+        with self._lock:
+            left = list(self._running)
+        for child in left:
+            child.kill()
+        for thread in self._copy():
+            thread.join(1.0)
+        self._skipped.tell(now=True)
+        self._failed.tell(now=True)
+
+    def _copy(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._threads)
+
+    def _start(self, heard: Heard) -> None:
+        thread = threading.Thread(target=self._run, args=(heard,), name="command", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+
+    def _run(self, heard: Heard) -> None:
+        # Starting a process takes milliseconds, and waiting for it is what reaps it.
+        try:
+            self._wait(heard)
+        except OSError as error:
+            self._fail(f"cannot be run: {error.strerror or error}")
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _wait(self, heard: Heard) -> None:
+        values = values_of(heard)
+        told = {f"EDGEMEM_{name.upper()}": text for name, text in values.items()}
+        child = subprocess.Popen(
+            [_filled(argument, values) for argument in self._arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            env={**os.environ, **told},
+            start_new_session=True,  # Ctrl-C is for us, who let it finish
+        )
+        with self._lock:
+            self._running.add(child)
+        try:
+            status = child.wait()
+        finally:
+            with self._lock:
+                self._running.discard(child)
+        if status:
+            self._fail(f"ended with status {status}")
+
+    def _fail(self, why: str) -> None:
+        self._why = why
+        with suppress(OSError):
+            self._failed.add()
+
+
+def _filled(argument: str, values: dict[str, str]) -> str:
+    for name, text in values.items():
+        argument = argument.replace(f"{{{name}}}", text)
+    return argument

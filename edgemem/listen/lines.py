@@ -1,0 +1,99 @@
+"""Events as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import BinaryIO
+
+from edgemem.listen.aside import Aside
+from edgemem.listen.reports import Counted, Report
+from edgemem.listen.types import Heard, Moment
+from edgemem.runtime.lines import event_fields
+
+# Lines that wait for a reader that does not read, and seconds that it gets at the end.
+KEPT = 10000
+PATIENCE = 3.0
+
+
+def moment_of(at: float) -> str:
+    """A time in seconds since 1970 as ISO 8601 in UTC, to the millisecond."""
+    stamp = datetime.fromtimestamp(at, timezone.utc)
+    return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def line_of(heard: Heard) -> bytes:
+    """An event as a line: time, at, label, score."""
+    fields = event_fields(heard)
+    time = fields.pop("time")
+    return (json.dumps({"time": time, "at": moment_of(heard.at), **fields}) + "\n").encode()
+
+
+class Lines:
+    """Writes each event when it happens, and waits for a reader that is slow.
+
+    For sound that waits too. Nothing is buffered: whoever reads a pipe wants each event at once.
+
+    Parameters
+    ----------
+    stream : binary file
+        Unbuffered.
+    """
+
+    wants_frames = False
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def take(self, moment: Moment) -> None:
+        """Write a moment's events.
+
+        Raises
+        ------
+        OSError
+            If nobody reads any more, or the disk is full.
+        """
+        for heard in moment.events:
+            self.write(line_of(heard))
+
+    def write(self, line: bytes) -> None:
+        """Write a whole line."""
+        rest = memoryview(line)
+        while rest:
+            rest = rest[self._stream.write(rest) or 0 :]
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class LiveLines:
+    """The same from a thread of its own, for sound that does not wait.
+
+    Parameters
+    ----------
+    stream : binary file
+        Unbuffered.
+    report : callable
+        Takes a sentence about lines that were lost because nobody read.
+    """
+
+    wants_frames = False
+
+    def __init__(self, stream: BinaryIO, report: Report) -> None:
+        self._writer = Aside("lines", Lines(stream).write, KEPT)
+        self._lost = Counted(report, _lost)
+
+    def take(self, moment: Moment) -> None:
+        """See :class:`Lines`; an error is raised by a later call."""
+        for heard in moment.events:
+            if not self._writer.put(line_of(heard)):
+                self._lost.add()
+
+    def close(self) -> None:
+        """Write what waits, if anybody reads."""
+        self._writer.close(PATIENCE)
+        self._lost.tell(now=True)
+
+
+def _lost(new: int, total: int) -> str:
+    return f"standard output is not read: {new} events were not written ({total} in all)"

@@ -1,0 +1,183 @@
+"""Everything around the loop: source, buffer, sinks, signals, and their orderly end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgemem.errors import ConfigError, EdgememError
+from edgemem.listen.buffer import Buffer
+from edgemem.listen.loop import Loop
+from edgemem.listen.reports import Report, to_standard_error
+from edgemem.listen.signals import Signals
+from edgemem.listen.sources import Reader, Source
+from edgemem.listen.types import Controls, Sink
+from edgemem.listen.watchdog import Notifier
+from edgemem.runtime.sources import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from edgemem.runtime.detector import DetectorConfig
+    from edgemem.runtime.network import Network
+
+MakeSink = Callable[["Surroundings"], Sink]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a sink can be made from.
+
+    Parameters
+    ----------
+    network : Network
+    source : Source
+    controls : Controls
+    report : callable
+        Takes a sentence for whoever started the program, from any thread.
+    health : callable
+        How the loop does, as JSON values; only while it runs.
+    """
+
+    network: Network
+    source: Source
+    controls: Controls
+    report: Report
+    health: Callable[[], dict[str, Any]]
+
+    @property
+    def keywords(self) -> list[str]:
+        """Labels that may fire."""
+        return [label for label in self.network.labels if label not in self.controls.current.ignore]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to listen.
+
+    Parameters
+    ----------
+    queue : float
+        Seconds of sound that may wait for the loop.
+    config : Path, optional
+        Rule file, read now and at SIGHUP.
+    stats : float
+        Seconds between two reports of how the loop does; 0 for none.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot work.
+    """
+
+    queue: float = 5.0
+    config: Path | None = None
+    stats: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.queue <= 3600:
+            raise ConfigError(f"queue is {self.queue:g}; it must be 0.1 to 3600 seconds")
+        if self.stats < 0:
+            raise ConfigError(f"stats is {self.stats:g}; it must be 0 seconds or more")
+
+
+def listen(
+    network: Network,
+    source: Source,
+    sinks: Sequence[MakeSink],
+    settings: Settings,
+    report: Report = to_standard_error,
+) -> int | None:
+    """Listen until the source ends or a signal asks for the end; what waits is heard before.
+
+    Parameters
+    ----------
+    network : Network
+    source : Source
+    sinks : sequence of callable
+        Each makes a sink; all are closed at the end, whatever it is.
+    settings : Settings
+    report : callable
+        Takes a sentence; standard error without.
+
+    Returns
+    -------
+    int or None
+        Number of the signal that asked for the end.
+
+    Raises
+    ------
+    EdgememError
+        What a sink or the source cannot do without.
+    OSError
+        If nobody reads standard output any more.
+    """
+    controls = Controls(_rules(network, settings.config))
+    listener = replace(network, detector=controls.current).listener()
+    buffer = Buffer(round(settings.queue * SAMPLE_RATE), source.live)
+    reader = Reader(source, buffer)
+    with ExitStack() as stack:
+        signals = stack.enter_context(Signals(reloads=settings.config is not None))
+        notifier = stack.enter_context(Notifier.from_environment())
+        loops: list[Loop] = []
+        around = Surroundings(
+            network, source, controls, report, lambda: loops[0].health.to_dict() if loops else {}
+        )
+        made = [_made(make, around, stack) for make in sinks]
+        stack.callback(reader.close)
+        chores = (
+            lambda: _end(signals, reader),
+            lambda: _reload(signals, network, settings.config, controls, notifier, report),
+        )
+        loops.append(
+            Loop(listener, buffer, reader, made, controls, notifier, report, chores, settings.stats)
+        )
+        reader.start()
+        loops[0].run()
+        notifier.stopping()
+    return signals.ended
+
+
+def _made(make: MakeSink, around: Surroundings, stack: ExitStack) -> Sink:
+    sink = make(around)
+    stack.callback(sink.close)
+    return sink
+
+
+def _end(signals: Signals, reader: Reader) -> None:
+    if signals.ended is not None:
+        reader.stop()
+
+
+def _reload(
+    signals: Signals,
+    network: Network,
+    config: Path | None,
+    controls: Controls,
+    notifier: Notifier,
+    report: Report,
+) -> None:
+    if not signals.take_reload():
+        return
+    notifier.reloading()
+    try:
+        controls.propose(_rules(network, config))
+        report(f"the rules of {config} hold now")
+    except EdgememError as error:
+        report(f"{error}; the rules stay as they were")
+    notifier.ready("listening")
+
+
+def _rules(network: Network, config: Path | None) -> DetectorConfig:
+    if config is None:
+        return network.detector
+    from edgemem.listen.rules import read_rules
+
+    return read_rules(config, network.detector, network.labels)
+
+
+def status_of(signal_number: int | None) -> int:
+    """Exit status of a process that was asked to end: 0, or 130 where Ctrl-C did."""
+    return 130 if signal_number == signal.SIGINT else 0
