@@ -114,7 +114,7 @@ def command() -> None:
     "--from",
     "base",
     metavar="MODEL",
-    help="With --qat or --spiking-aware: go on with a trained model, a file or a pretrained name.",
+    help="Go on with a trained model, a file or a pretrained name; --recipe then says how.",
 )
 @click.option("--name", default=None, help="Name in the model file; by default that of the file.")
 @click.option(
@@ -163,7 +163,8 @@ def kws(
 
     With --qat the last epochs train the network as integers will round it, with weights of few
     bits; with --spiking-aware they train it as it runs on spikes, few of them with a rate penalty.
-    With --from MODEL a trained network goes on in either way.
+    With --from MODEL a trained network goes on, in either way or in floats, for 10 epochs if not
+    said. It trains by the recipe in its card, or by --recipe, which must be of the same network.
     """
     given = {key: value for key, value in overrides.items() if value is not None}
     rounded = {"weights": weights, "layers": widths, "qat-epochs": qat_epochs}
@@ -174,9 +175,9 @@ def kws(
         "target-rate": target_rate,
         "spiking-epochs": spiking_epochs,
     }
-    _check_last(qat, aware, rounded, spiking, base)
+    _check_last(qat, aware, rounded, spiking)
     if base:
-        _check_from({"cell": cell, "recipe": recipe_name, "layer": layers}, given, aware)
+        _check_from({"cell": cell, "layer": layers}, given, qat, aware)
     _check_out(out, resume)
     model = _trained(base) if base else None
     recipe = _recipe(model, cell, recipe_name, layers, given)
@@ -187,6 +188,8 @@ def kws(
     if aware:
         schedule = _schedule(recipe, model, spiking_epochs, given)
         last = _spiking(schedule, steps, code, rate_penalty, target_rate)
+    if model and not (qat or aware):
+        last = _in_floats(_schedule(recipe, model, given.get("epochs"), given))
     try:
         data = _load(root, protocol, frontend, background, cache, seed, quiet)
         summary = _train(
@@ -209,7 +212,6 @@ def _check_last(
     aware: bool,
     rounded: dict[str, Any],
     spiking: dict[str, Any],
-    base: str | None,
 ) -> None:
     """Refuse two last parts, and options of one that is not asked for."""
     if qat and aware:
@@ -220,16 +222,14 @@ def _check_last(
     there = [name for name, value in spiking.items() if value is not None]
     if there and not aware:
         raise ConfigError(f"--{there[0]} is an option of training on spikes; add --spiking-aware")
-    if base and not (qat or aware):
-        raise ConfigError("--from is an option of a last part; add --qat or --spiking-aware")
 
 
-def _check_from(options: dict[str, Any], overrides: dict[str, Any], aware: bool) -> None:
+def _check_from(options: dict[str, Any], overrides: dict[str, Any], qat: bool, aware: bool) -> None:
     """Refuse another network beside that of a trained model."""
     there = [name for name, value in options.items() if value]
     if there:
         raise ConfigError(f"--from goes on with the network of MODEL; leave out --{there[0]}")
-    if "epochs" in overrides:
+    if "epochs" in overrides and (qat or aware):
         form, kind = ("on spikes", "spiking") if aware else ("in rounded form", "qat")
         raise ConfigError(f"--from trains {form} alone; say --{kind}-epochs, not --epochs")
 
@@ -265,7 +265,10 @@ def _recipe(
     from edgemem.train.recipes import recipe, recipe_of
 
     if model is not None:
-        return replace(recipe_of(model.name, model.card), **overrides)
+        chosen = recipe_of(model.name, model.card)
+        if name:
+            chosen = chosen.trained_as(name)
+        return replace(chosen, **overrides)
     chosen = recipe(name or cell or "lmu")
     if name and cell and chosen.cell != cell:
         raise ConfigError(f"recipe {name!r} is made of {chosen.cell} cells, --cell says {cell!r}")
@@ -299,6 +302,12 @@ def _schedule(
         "epochs": epochs or (EPOCHS if model is not None else max(1, round(SHARE * recipe.epochs))),
         "learning_rate": recipe.learning_rate * (1.0 if as_given else RATE),
     }
+
+
+def _in_floats(schedule: dict[str, Any]) -> Last:
+    from edgemem.train.further import Further
+
+    return Further(**schedule)
 
 
 def _rounding(schedule: dict[str, Any], weights: str | None, widths: Path | None) -> Last:

@@ -9,8 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.frontend import FrontEnd
+from edgemem.frontend.powers import band_features, band_powers, from_decibels
+from edgemem.train.noises import Textures, babble, colours, made, rolled
+from edgemem.train.rooms import reverberate
 
 Frames = npt.NDArray[np.float32]
+
+WAVES = 2.0
+"""Largest height of the waves on the response of a microphone, in dB."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,19 @@ class Augmentation:
         Range of the ratio of signal to floor, in dB.
     silence_level : tuple of float
         Range of the change of level of background noise that stands for silence, in dB.
+    made : float
+        Share of noise that is made in place of recorded, in mixes and in silence.
+    babble : float
+        Share of the mixes whose noise is babble, out of the clips of the same batch.
+    reverberation : float
+        Share of the clips that are heard in a room.
+    t60 : tuple of float
+        Range of the reverberation time in the middle band, in seconds.
+    direct : tuple of float
+        Range of the ratio of direct to reverberant energy, in dB.
+    microphone : tuple of float
+        Range of the slope of a microphone's response from the lowest to the highest band, in dB;
+        two waves of up to 2 dB lie on it.
     time_masks, band_masks : int
         Number of masked stretches of time and of bands (SpecAugment, Park et al. 2019).
     time_mask, band_mask : int
@@ -49,6 +68,12 @@ class Augmentation:
     floor: float = 0.25
     floor_snr: tuple[float, float] = (10.0, 40.0)
     silence_level: tuple[float, float] = (-30.0, 10.0)
+    made: float = 0.0
+    babble: float = 0.0
+    reverberation: float = 0.0
+    t60: tuple[float, float] = (0.1, 0.6)
+    direct: tuple[float, float] = (0.0, 15.0)
+    microphone: tuple[float, float] = (0.0, 0.0)
     time_masks: int = 2
     time_mask: int = 8
     band_masks: int = 2
@@ -65,7 +90,7 @@ class Augmenter:
         Of the frames. Levels and noise apply to log-mel features alone; cepstra are shifted,
         stretched and masked.
     background : (k, n_frames, n_bands) array
-        Noise clips; may be empty.
+        Noise clips, as long as the clips that are varied; may be none.
     """
 
     def __init__(
@@ -74,33 +99,73 @@ class Augmenter:
         self.config = config
         self.frontend = frontend
         self.background = background
+        self.textures = Textures.of_size(*background.shape[1:])
 
     def speech(self, frames: Frames, rng: np.random.Generator) -> Frames:
         """Varied copies of clips, shape (n, n_frames, n_bands)."""
-        c = self.config
         varied = self._move(frames, rng)
-        if self.frontend.kind == "logmel":
-            power = self._power(varied)
-            power *= _decibels(rng.uniform(*c.level, len(frames)))
-            loudness = power.mean(axis=(1, 2), keepdims=True)
-            noisy = rng.random(len(frames)) < (c.noise if len(self.background) else 0.0)
-            if noisy.any():
-                noise = self._power(self._noise(int(noisy.sum()), rng))
-                noise /= noise.mean(axis=(1, 2), keepdims=True) + 1e-20
-                snr = _decibels(-rng.uniform(*c.snr, len(noise)))
-                power[noisy] += noise * loudness[noisy] * snr
-            power += self._floor(power.shape, rng) * loudness
-            varied = self._features(power)
+        if self.frontend.kind == "logmel" and len(frames):
+            varied = band_features(
+                self._heard(band_powers(varied, self.frontend), rng), self.frontend
+            )
         return self._mask(varied, rng)
 
     def silence(self, n: int, rng: np.random.Generator) -> Frames:
         """Clips of background noise alone, shape (n, n_frames, n_bands)."""
-        noise = self._noise(n, rng)
         if self.frontend.kind != "logmel":
-            return noise
-        power = self._power(noise) * _decibels(rng.uniform(*self.config.silence_level, n))
+            return rolled(self.background, rng.integers(0, len(self.background), n), rng)
+        power = self._noise(n, rng)
+        power *= from_decibels(rng.uniform(*self.config.silence_level, (n, 1, 1)))
         loudness = power.mean(axis=(1, 2), keepdims=True)
-        return self._features(power + self._floor(power.shape, rng) * loudness)
+        return band_features(power + self._floor(power.shape, rng) * loudness, self.frontend)
+
+    def _heard(self, power: Frames, rng: np.random.Generator) -> Frames:
+        """Powers as a microphone hears them: in a room, with noise, near or far."""
+        c = self.config
+        n, _, bands = power.shape
+        power *= from_decibels(rng.uniform(*c.level, (n, 1, 1)))
+        inside = np.flatnonzero(rng.random(n) < c.reverberation)
+        if len(inside):
+            power[inside] = self._in_rooms(power[inside], rng)
+        loudness = power.mean(axis=(1, 2), keepdims=True)
+        noisy = rng.random(n) < (c.noise if len(self.background) or c.made or c.babble else 0.0)
+        if noisy.any():
+            noise = self._mix(int(noisy.sum()), power, rng)
+            noise /= noise.mean(axis=(1, 2), keepdims=True) + 1e-20
+            noise *= from_decibels(-rng.uniform(*c.snr, (len(noise), 1, 1)))
+            power[noisy] += noise * loudness[noisy]
+        power += self._floor(power.shape, rng) * loudness
+        if any(c.microphone):
+            power *= from_decibels(colours(n, bands, c.microphone, WAVES, rng))[:, None, :]
+        return power
+
+    def _in_rooms(self, power: Frames, rng: np.random.Generator) -> Frames:
+        n, _, bands = power.shape
+        c = self.config
+        # air and furniture swallow high sounds sooner than low ones
+        slope = rng.uniform(0.0, 0.6, (n, 1)) * np.linspace(0.5, -0.5, bands)
+        t60 = rng.uniform(*c.t60, (n, 1)) * (1.0 + slope)
+        return reverberate(power, t60, rng.uniform(*c.direct, n), self.frontend.frame_period)
+
+    def _mix(self, n: int, speech: Frames, rng: np.random.Generator) -> Frames:
+        """Powers of noise to mix into speech: babble, or what there is in silence."""
+        talking = np.flatnonzero(rng.random(n) < self.config.babble)
+        noise = self._noise(n, rng)
+        if len(talking):
+            noise[talking] = babble(speech, len(talking), rng)
+        return noise
+
+    def _noise(self, n: int, rng: np.random.Generator) -> Frames:
+        """Powers of recorded and of made noise, shape (n, n_frames, n_bands)."""
+        made_up = rng.random(n) < (self.config.made if len(self.background) else 1.0)
+        recorded = np.flatnonzero(~made_up)
+        noise = np.empty((n, *self.background.shape[1:]), np.float32)
+        chosen = rng.integers(0, len(self.background) or 1, len(recorded))
+        noise[recorded] = band_powers(rolled(self.background, chosen, rng), self.frontend)
+        if made_up.any():
+            period = self.frontend.frame_period
+            noise[made_up] = made(int(made_up.sum()), self.textures, period, rng)
+        return noise
 
     def _move(self, frames: Frames, rng: np.random.Generator) -> Frames:
         """Stretch around the middle, shift, and repeat the edge where the clip ends."""
@@ -114,24 +179,18 @@ class Augmenter:
         index = np.clip(np.rint(source), 0, steps - 1).astype(np.intp)
         return np.take_along_axis(frames, index[:, :, None], axis=1)
 
-    def _noise(self, n: int, rng: np.random.Generator) -> Frames:
-        chosen = self.background[rng.integers(0, len(self.background), n)].astype(np.float32)
-        steps = chosen.shape[1]
-        turned = (np.arange(steps) + rng.integers(0, steps, (n, 1))) % steps
-        return np.take_along_axis(chosen, turned[:, :, None], axis=1)
-
     def _floor(self, shape: tuple[int, ...], rng: np.random.Generator) -> Frames:
         """Power of a steady noise with a random spectral tilt, relative to the clip's own."""
-        n, steps, bands = shape
+        n, _, bands = shape
         c = self.config
         power = np.zeros(shape, np.float32)
         present = np.flatnonzero(rng.random(n) < c.floor)
         count = len(present)
+        if not count:
+            return power
         tilt = rng.uniform(-15.0, 15.0, (count, 1, 1)) * np.linspace(-0.5, 0.5, bands)
-        level = _exp10(tilt - rng.uniform(*c.floor_snr, (count, 1, 1)))
-        # a frame's band power is a mean over a few FFT bins of exponential variates
-        draws = rng.random((3, count, steps, bands), dtype=np.float32)
-        power[present] = -np.log(draws.prod(axis=0) + np.float32(1e-12)) / np.float32(3.0) * level
+        level = from_decibels(tilt - rng.uniform(*c.floor_snr, (count, 1, 1)))
+        power[present] = self.textures.take(count, rng) * level
         return power
 
     def _mask(self, frames: Frames, rng: np.random.Generator) -> Frames:
@@ -149,25 +208,3 @@ class Augmenter:
                 inside = (place >= start[:, None]) & (place < (start + length)[:, None])
                 hidden |= np.expand_dims(inside, 3 - axis)
         return np.where(hidden, frames.mean(axis=(1, 2), keepdims=True), frames)
-
-    def _power(self, features: Frames) -> Frames:
-        return _exp10((features - self.frontend.offset) / self.frontend.gain)
-
-    def _features(self, power: Frames) -> Frames:
-        decibels = np.float32(10.0 / np.log(10.0)) * np.log(power + np.float32(1e-20))
-        features: Frames = decibels * np.float32(self.frontend.gain)
-        features += np.float32(self.frontend.offset)
-        low, high = self.frontend.low, self.frontend.high
-        if low is not None or high is not None:
-            np.clip(features, low, high, out=features)
-        return features
-
-
-def _exp10(decibels: npt.NDArray[Any]) -> Frames:
-    power: Frames = np.exp(np.asarray(decibels, np.float32) * np.float32(np.log(10.0) / 10.0))
-    return power
-
-
-def _decibels(level: npt.NDArray[Any]) -> Frames:
-    """Factors on power, shape (n, 1, 1)."""
-    return _exp10(level)[:, None, None]

@@ -14,12 +14,10 @@ from edgemem.cells import Cell, Norm, Stack
 from edgemem.cells.stack import scope
 from edgemem.ir import trace
 from edgemem.ops import Array
+from edgemem.train.further import EPSILON
 from edgemem.train.sequence import has_loop, unroll
 
 Tensor = Any
-
-EPSILON = 1e-3
-"""Added to the variance of batch normalisation."""
 
 MOMENTUM = 0.99
 """Share of the old moving statistics that each batch keeps."""
@@ -169,6 +167,9 @@ class FusedStack(Fused):
     stack : Stack
     params, n_steps, batch, carry, seed
         See :class:`Fused`.
+    statistics : mapping, optional
+        Moving means and variances to start from, as :func:`~edgemem.train.further.unfold` finds
+        them; without, 0 and 1.
     """
 
     def __init__(
@@ -179,9 +180,11 @@ class FusedStack(Fused):
         batch: int,
         carry: float = 0.0,
         seed: int = 0,
+        statistics: Mapping[str, Array] | None = None,
     ) -> None:
         super().__init__(stack, params, n_steps, batch, carry, seed)
         self.stack = stack
+        self._first = dict(statistics or {})
         self._compiled = {prefix: _compiled(cell) for prefix, cell in stack.scopes()}
         self.statistics: dict[str, Any] = {}
 
@@ -190,7 +193,9 @@ class FusedStack(Fused):
             if isinstance(cell, Norm):
                 mean, variance = np.zeros(cell.n_in), np.full(cell.n_in, 1.0 - EPSILON)
                 for name, value in (("mean", mean), ("variance", variance)):
-                    self.statistics[prefix + name] = self.variable(prefix + name, value, False)
+                    key = prefix + name
+                    first = np.asarray(self._first.get(key, value), np.float32)
+                    self.statistics[key] = self.variable(key, first, False)
 
     def through(self, x: Tensor, start: Mapping[str, Tensor], training: bool) -> Passed:
         after: dict[str, Tensor] = {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
 from edgemem.cells import CELLS, Cell, Dense, Norm, Stack
@@ -44,6 +45,12 @@ class Recipe:
         Share of the sequences that start from the states another sequence ended with.
     unknown, silence : float
         Clips of other words and of background in an epoch, in mean numbers of clips a word.
+    parts : float
+        Clips of parts of words in an epoch, which are made for where there are other words, in
+        mean numbers of clips a word.
+    adjustment : float
+        Share of the logarithm of how often each label comes in an epoch that the loss adds to its
+        logit (Menon et al. 2021), so that frequent labels are not decided for more readily.
     augmentation : Augmentation
     """
 
@@ -62,6 +69,8 @@ class Recipe:
     carry: float = 0.5
     unknown: float = 2.0
     silence: float = 1.0
+    parts: float = 0.0
+    adjustment: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -69,7 +78,7 @@ class Recipe:
             raise UnknownNameError("cell", self.cell, CELLS)
         for name in ("epochs", "batch", "learning_rate", "window", "frames", "clip_norm"):
             self._check(name, getattr(self, name) > 0, "must be greater than 0")
-        for name in ("warmup", "weight_decay", "unknown", "silence"):
+        for name in ("warmup", "weight_decay", "unknown", "silence", "parts", "adjustment"):
             self._check(name, getattr(self, name) >= 0, "must not be negative")
         for name in ("carry", "smoothing"):
             self._check(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
@@ -91,6 +100,26 @@ class Recipe:
                 cells.append(Norm(size, self.norm))
         cells.append(Dense(size, n_out))
         return Stack(tuple(cells))
+
+    def trained_as(self, name: str) -> Recipe:
+        """The recipe called ``name``, which must be of the same network.
+
+        Raises
+        ------
+        ConfigError
+            If it is of another one.
+        UnknownNameError
+            If there is none.
+        """
+        other = recipe(name)
+        for part in ("cell", "layers", "norm", "frames"):
+            here, there = (getattr(r, part) for r in (self, other))
+            if here != there:
+                raise ConfigError(
+                    f"--recipe {name} is of another network than MODEL: "
+                    f"{part} {_plain(there)}, not {_plain(here)}"
+                )
+        return other
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON values."""
@@ -115,6 +144,10 @@ class Recipe:
             return cls(**given)
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"damaged description of a recipe: {error}") from error
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 def _layer(name: str, n_in: int, values: Mapping[str, Any]) -> Cell:
@@ -152,7 +185,33 @@ LIGHT = Augmentation(
 )
 """For small networks, which heavier variation keeps from learning the words."""
 
-RECIPES: dict[str, Recipe] = {
+ROOMS = Augmentation(
+    level=(-20.0, 8.0),
+    noise=0.5,
+    floor=0.2,
+    made=0.3,
+    babble=0.2,
+    reverberation=0.2,
+    t60=(0.1, 0.5),
+    direct=(2.0, 15.0),
+    microphone=(-6.0, 6.0),
+)
+"""Noise of all kinds, rooms, distances and microphones."""
+
+QUIET_ROOMS = replace(
+    LIGHT,
+    level=(-15.0, 6.0),
+    noise=0.4,
+    made=0.3,
+    babble=0.1,
+    reverberation=0.1,
+    t60=(0.1, 0.4),
+    direct=(5.0, 15.0),
+    microphone=(-4.0, 4.0),
+)
+"""The same, less of it: for the smallest networks."""
+
+CLEAN: dict[str, Recipe] = {
     "lmu": Recipe(
         "lmu",
         _lmu(128, (6.0, 6, 28), (12.0, 8, 24), (24.0, 10, 20), (24.0, 10, 20)),
@@ -182,6 +241,33 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=3e-3,
         epochs=30,
     ),
+}
+"""For clips heard near the microphone; by these the pretrained networks begin."""
+
+
+def _in_rooms(name: str, **changes: Any) -> Recipe:
+    """The recipe for continuous sound in noise: more other words, and parts of words."""
+    return replace(CLEAN[name], **{**_CONTINUOUS, **changes})
+
+
+_CONTINUOUS: dict[str, Any] = {
+    "unknown": 3.5,
+    "parts": 0.5,
+    "adjustment": 1.0,
+    "augmentation": ROOMS,
+}
+
+
+RECIPES: dict[str, Recipe] = {
+    "lmu": _in_rooms("lmu"),
+    "lmu-small": _in_rooms(
+        "lmu-small",
+        unknown=3.0,
+        augmentation=replace(ROOMS, time_masks=1, band_masks=1, silence_level=(-35.0, 15.0)),
+    ),
+    "lmu-tiny": _in_rooms("lmu-tiny", augmentation=QUIET_ROOMS),
+    "lem": _in_rooms("lem"),
+    **{f"{name}-clean": clean for name, clean in CLEAN.items()},
     "lem-small": Recipe("lem", ({"n_units": 64},), norm="linear", learning_rate=3e-3),
     "lstm": Recipe("lstm", ({"n_units": 128},), norm="linear", learning_rate=3e-3),
     "gru": Recipe("gru", ({"n_units": 128},), norm="linear", learning_rate=3e-3),

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from edgemem import model as models
+from edgemem.cells import Stack
 from edgemem.data import DataSet
 from edgemem.errors import ConfigError
 from edgemem.model import Model
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import beside, checkpoints
+from edgemem.train.further import Further
 from edgemem.train.fused_spiking import fit_spiking
 from edgemem.train.kws import calibration_sample, make_model
 from edgemem.train.progress import draw_history, write_history
@@ -22,9 +24,9 @@ from edgemem.train.qat import Qat
 from edgemem.train.recipes import Recipe
 from edgemem.train.rounded import fit_rounded
 from edgemem.train.spiking_aware import SpikingAware
-from edgemem.train.trainer import Result, fit
+from edgemem.train.trainer import Result, fit, fit_further
 
-Last = Qat | SpikingAware
+Last = Further | Qat | SpikingAware
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Run:
     seed : int
     identity : mapping
         What the run is, as JSON values, besides recipe and seed; goes into the model's card.
-    last : Qat or SpikingAware, optional
-        The last part of the training: in rounded form, or on spikes.
+    last : Further, Qat or SpikingAware, optional
+        The last part of the training: with ``base`` in floats, in rounded form, or on spikes.
     base : Model, optional
-        A trained network that goes on, in place of a fresh one.
+        A trained network that goes on with ``last``, in place of a fresh one.
     """
 
     data: DataSet
@@ -55,6 +57,11 @@ class Run:
     def __post_init__(self) -> None:
         if self.base is not None:
             _check_base(self.base, self.data, Batches(self.data, self.recipe, self.seed))
+            if isinstance(self.last, Further) and self.base.scheme is not None:
+                raise ConfigError(
+                    f"model {self.base.name!r} was trained in its roundings, which training in "
+                    "floats would lose; add --qat"
+                )
         if self.last is None:
             return
         cell = self._cell() if self.base is None else self.base.cell
@@ -103,16 +110,21 @@ class Run:
         resume: bool,
         quiet: bool,
     ) -> Result:
-        done = len(found.history)
+        done, checkpoint = len(found.history), checkpoints(out)[1]
         recipe = last.recipe(self.recipe)
         batches = Batches(self.data, recipe, self.seed, first=done)
-        sequences = calibration_sample(self.data, batches, self.seed).features
         identity = {**identity, "recipe": recipe.to_dict(), "seed": self.seed}
-        start, checkpoint = (found.cell, found.params, sequences, batches), checkpoints(out)[1]
-        if isinstance(last, Qat):
-            result = fit_rounded(*start, last, checkpoint, identity, resume=resume, quiet=quiet)
+        kept: dict[str, Any] = {"resume": resume, "quiet": quiet}
+        if isinstance(last, Further):
+            stack = cast(Stack, found.cell)
+            result = fit_further(stack, found.params, batches, checkpoint, identity, **kept)
         else:
-            result = fit_spiking(*start, last, checkpoint, identity, resume=resume, quiet=quiet)
+            sequences = calibration_sample(self.data, batches, self.seed).features
+            start = found.cell, found.params, sequences, batches
+            if isinstance(last, Qat):
+                result = fit_rounded(*start, last, checkpoint, identity, **kept)
+            else:
+                result = fit_spiking(*start, last, checkpoint, identity, **kept)
         history = tuple({**row, "epoch": done + row["epoch"]} for row in result.history)
         return replace(result, history=history, before=found.history)
 

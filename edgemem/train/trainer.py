@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from edgemem.cells import Cell
+from edgemem.cells import Cell, Stack
 from edgemem.data import Clips, DataSet
 from edgemem.errors import DataError, TrainingError
 from edgemem.ops import Array
@@ -23,13 +24,18 @@ from edgemem.quantize import Scheme
 from edgemem.runtime.detector import pooled
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint
+from edgemem.train.further import unfold
 from edgemem.train.fused import Fused, FusedStack
+from edgemem.train.loss import window_entropy
 from edgemem.train.network import FusedNetwork, fused_network
 from edgemem.train.progress import Progress
 from edgemem.train.recipes import Recipe
 from edgemem.train.spiking_aware import RatePenalty
 
 Labels = npt.NDArray[np.int64]
+
+MEASURED = 4
+"""Batches along which a network that goes on is measured first."""
 
 
 class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -136,6 +142,48 @@ def fit(
     return Result(cell, {**best, **cell.constants}, history)
 
 
+def fit_further(
+    stack: Stack,
+    params: Mapping[str, Array],
+    batches: Batches,
+    checkpoint: Path,
+    identity: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Train a network on in floats.
+
+    Parameters
+    ----------
+    stack : Stack
+    params : mapping
+        Its trained arrays and constants.
+    batches : Batches
+        Of :meth:`Further.recipe <edgemem.train.last.LastPart.recipe>`; the first ones measure the
+        statistics of batch normalisation.
+    checkpoint, identity, resume, quiet
+        As in :func:`train`.
+    """
+
+    def layer() -> Fused:
+        recipe = batches.recipe
+        first = [features for features, _ in islice(batches.epoch(0), MEASURED)]
+        found = unfold(stack, params, np.concatenate(first))
+        return FusedStack(
+            stack,
+            found.params,
+            batches.n_steps,
+            recipe.batch,
+            recipe.carry,
+            batches.seed,
+            found.statistics,
+        )
+
+    best, history = train(layer, batches, checkpoint, identity, resume=resume, quiet=quiet)
+    return Result(stack, {**best, **stack.constants}, history)
+
+
 def train(
     make_layer: Callable[[], Fused],
     batches: Batches,
@@ -203,18 +251,7 @@ class _Session:
             clipnorm=recipe.clip_norm,
             jit_compile=False,
         )
-        n_steps, window = self.batches.n_steps, self.batches.window
-        n_labels = len(self.batches.data.labels)
-        entropy = tf.keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.smoothing
-        )
-
-        def loss(target: Any, output: Any) -> Any:
-            logits = tf.reshape(output, [-1, n_steps, n_labels])[:, n_steps - window :]
-            wanted = tf.one_hot(tf.cast(tf.reshape(target, [-1]), tf.int32), n_labels)
-            return entropy(wanted, tf.reduce_mean(logits, axis=1))
-
-        losses: dict[Any, Any] = {self.network.probe: loss}
+        losses: dict[Any, Any] = {self.network.probe: window_entropy(self.batches)}
         weights = {self.network.probe: 1.0}
         if self.penalty is not None:
             losses[self.network.rates] = rate_excess

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from kws12 import edgemem  # the same commands, the same JSON
 
 RUNS = {
-    "arabic-lmu": ["--recipe", "lmu", "--epochs", "60", "--seed", "1"],
-    "arabic-lem": ["--recipe", "lem", "--epochs", "60", "--seed", "1"],
+    "arabic-lmu": ["--recipe", "lmu-clean", "--epochs", "60", "--seed", "1"],
+    "arabic-lem": ["--recipe", "lem-clean", "--epochs", "60", "--seed", "1"],
 }
 HEAD = (
     "| network | parameters | validation | test, float | test, int8 | bytes |\n"

@@ -262,7 +262,7 @@ def base_arguments(folder: Path, out: Path, base: Path, *more: str) -> list[str]
     [
         (("--weights", "4"), "--weights is an option of rounded training; add --qat"),
         (("--qat-epochs", "2"), "--qat-epochs is an option of rounded training; add --qat"),
-        (("--from", "kws12-lmu"), "--from is an option of a last part; add --qat or --spiking"),
+        (("--from", "kws12-lmu"), "--from goes on with the network of MODEL; leave out --layer"),
         (("--qat", "--qat-epochs", "4"), "4 epochs in rounded form leave none of 4 to train"),
         (("--qat", "--from", "kws12-lmu"), "--from goes on with the network of MODEL; leave out"),
     ],
@@ -278,7 +278,7 @@ def test_options_of_rounded_training_that_cannot_work(
 @pytest.mark.parametrize(
     "more,message",
     [
-        (("--recipe", "lem"), "the network of MODEL; leave out --recipe"),
+        (("--recipe", "lem"), "--recipe lem is of another network than MODEL: cell lem, not lmu"),
         (("--cell", "lem"), "the network of MODEL; leave out --cell"),
         (("--epochs", "3"), "--from trains in rounded form alone; say --qat-epochs, not --epochs"),
     ],

@@ -177,3 +177,57 @@ def test_the_same_seed_gives_the_same_clips():
     one, two, other = (augmenter.speech(drawn(), np.random.default_rng(s)) for s in (0, 0, 1))
     np.testing.assert_array_equal(one, two)
     assert (one != other).any()
+
+
+def ratio_of(frames, noisy):
+    """Of mean powers of clips and of what was added, in dB."""
+    clean, sum_ = (10 ** (np.asarray(f, float) / 10) for f in (frames, noisy))
+    added = (sum_ - clean).mean(axis=(1, 2))
+    return 10 * np.log10(clean.mean(axis=(1, 2)) / added)
+
+
+@pytest.mark.parametrize("kind", [{"made": 1.0}, {"babble": 1.0}], ids=str)
+@pytest.mark.parametrize("snr", [0.0, 10.0])
+def test_every_kind_of_noise_is_mixed_at_the_ratio_that_is_asked_for(kind, snr):
+    frames, background = drawn(8), drawn(4, 1)
+    noisy = varied(frames, background=background, noise=1.0, snr=(snr, snr), **kind)
+    np.testing.assert_allclose(ratio_of(frames, noisy), snr, atol=0.02)
+
+
+def test_without_recordings_noise_is_made():
+    frames = drawn(8)
+    noisy = varied(frames, noise=1.0, snr=(5.0, 5.0), made=0.5)
+    np.testing.assert_allclose(ratio_of(frames, noisy), 5.0, atol=0.02)
+
+
+@pytest.mark.parametrize("direct", [0.0, 10.0])
+def test_a_room_adds_its_energy(direct):
+    # a sound with silence behind it, so that all of the tail is heard
+    frames = np.full((50, 200, 5), -150.0, np.float32)
+    frames[:, 20:30] = 0.0
+    heard = varied(
+        frames, background=np.zeros((0, 200, 5)), reverberation=1.0, direct=(direct, direct),
+        t60=(0.3, 0.3),
+    )  # fmt: skip
+    np.testing.assert_allclose(ratio_of(frames, heard), direct, atol=0.05)
+
+
+def test_the_share_of_clips_in_rooms():
+    changed = varied(drawn(400), reverberation=0.3) - drawn(400)
+    assert 0.2 < (np.abs(changed).max(axis=(1, 2)) > 0.01).mean() < 0.4
+
+
+def test_a_microphone_colours_all_of_a_clip_alike():
+    colour = varied(drawn(100), microphone=(-6.0, 6.0)) - drawn(100)
+    np.testing.assert_allclose(colour, colour[:, :1].repeat(20, axis=1), atol=1e-3)
+    assert np.abs(colour).max() <= 3.0 + 4.0 + 1e-3
+    assert np.ptp(colour, axis=2).max() > 4.0
+
+
+def test_silence_of_made_noise_has_the_level_of_silence():
+    augmenter = Augmenter(replace(STILL, made=1.0), DECIBEL, drawn(3))
+    silence = augmenter.silence(50, np.random.default_rng(0))
+    assert silence.shape == (50, 20, 5)
+    np.testing.assert_allclose(
+        (10 ** (silence.astype(float) / 10)).mean(axis=(1, 2)), 1.0, rtol=0.01
+    )

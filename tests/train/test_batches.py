@@ -73,6 +73,37 @@ def test_other_words_and_silence_come_in_the_asked_proportion(made_set):
     assert np.bincount(labels).tolist() == [25, 10, 20, 30]
 
 
+def test_parts_of_words_are_other_words_on_top(made_set):
+    data = made_set((SILENCE, UNKNOWN, "yes", "no"), (0, 60, 20, 30), background=5)
+    recipe = replace(RECIPE, batch=5, parts=1.0)
+    features, labels = epoch_of(Batches(data, recipe, 0))
+    assert np.bincount(labels).tolist() == [25, 50 + 25, 20, 30]
+    # 25 of them are no clip of the set
+    others = features[labels == 1].reshape(75, 1, -1)
+    gaps = np.abs(others - data.train.features.reshape(1, 110, -1)).max(axis=2).min(axis=1)
+    assert (gaps > 1.0).sum() == 25
+    again, _ = epoch_of(Batches(data, recipe, 0))
+    np.testing.assert_array_equal(again, features)
+
+
+def test_there_are_no_parts_of_words_where_nothing_else_is_told_from_words(made_set):
+    _, labels = epoch_of(Batches(made_set(train=25), replace(RECIPE, parts=1.0), 0))
+    assert np.bincount(labels).tolist() == [25, 25, 25, 25]
+
+
+def test_how_often_labels_come(made_set):
+    data = made_set((SILENCE, UNKNOWN, "yes", "no"), (3, 100, 20, 30), background=5)
+    recipe = replace(RECIPE, batch=5, unknown=2.0, silence=1.0, parts=1.0)
+    batches = Batches(data, recipe, 0)
+    _, labels = epoch_of(batches)
+    counts = np.bincount(labels)
+    np.testing.assert_allclose(batches.frequencies, counts / counts.mean())
+    few = made_set((SILENCE, "yes", "no"), (0, 10, 10))
+    np.testing.assert_allclose(
+        Batches(few, RECIPE, 0).frequencies, np.array([1, 10, 10]) / (20 / 3)
+    )
+
+
 def test_silence_is_made_of_background(made_set):
     data = made_set((SILENCE, UNKNOWN, "yes", "no"), (0, 100, 20, 30), background=5)
     features, labels = epoch_of(Batches(data, replace(RECIPE, batch=5), 0))
