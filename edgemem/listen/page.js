@@ -23,9 +23,10 @@ let fresh = 0;
 
 class Sound {
   // A ring of the newest frames, oldest first from `next` on.
-  constructor(period, labels) {
+  constructor(period, labels, stack) {
     this.period = period;
     this.labels = labels;
+    this.stack = stack;   // frames of the front end in one feature vector
     this.n = Math.ceil((SPAN + 2) / period);
     this.features = null;
     this.posteriors = new Uint8Array(this.n * labels);
@@ -81,7 +82,7 @@ class Sound {
     if (!values.length) return;
     values.sort((a, b) => a - b);
     const low = values[Math.floor(values.length * 0.03)];
-    const high = Math.max(values[Math.floor(values.length * 0.997)], low + 256);
+    const high = Math.max(values[Math.floor(values.length * 0.998)], low + 64);
     const first = this.measured === undefined;
     this.low += (low - this.low) * (first ? 1 : 0.2);
     this.high += (high - this.high) * (first ? 1 : 0.2);
@@ -133,19 +134,21 @@ let before = 0;
 
 function render() {
   // All columns anew, in time order: a few ten thousand pixels.
-  const { n, width, features, next, low, high } = sound;
-  image.width = n;
-  image.height = width;
+  const { n, width, stack, features, next, low, high } = sound;
+  const bands = Math.floor(width / stack), columns = n * stack;
+  image.width = columns;
+  image.height = bands;
   const pen = image.getContext("2d");
-  const data = pen.createImageData(n, width);
+  const data = pen.createImageData(columns, bands);
   const pixels = new Uint32Array(data.data.buffer);
   const scale = 255 / Math.max(1, high - low);
-  for (let column = 0; column < n; column++) {
-    const from = ((next + column) % n) * width;
-    for (let band = 0; band < width; band++) {
+  for (let column = 0; column < columns; column++) {
+    const from = ((next + Math.floor(column / stack)) % n) * width + (column % stack) * bands;
+    for (let band = 0; band < bands; band++) {
       const value = features[from + band];
-      const shade = value === BLANK ? 0 : Math.min(255, Math.max(0, Math.round((value - low) * scale)));
-      pixels[(width - 1 - band) * n + column] = value === BLANK ? 0 : colours.table[shade];
+      if (value === BLANK) continue;
+      const shade = Math.min(255, Math.max(0, Math.round((value - low) * scale)));
+      pixels[(bands - 1 - band) * columns + column] = colours.table[shade];
     }
   }
   pen.putImageData(data, 0, 0);
@@ -205,7 +208,7 @@ function drawFeatures(box, x) {
   context.textAlign = "center";
   context.translate(12, box.y + box.h / 2);
   context.rotate(-Math.PI / 2);
-  context.fillText("features", 0, 0);
+  context.fillText(facts.axis, 0, 0);
   context.restore();
 }
 
@@ -256,9 +259,22 @@ function drawPosteriors(box, x) {
       context.lineTo(box.x + box.w, y(rule.threshold));
       context.stroke();
       context.setLineDash([]);
-      context.fillStyle = colours.accent;
+      for (const label of rule.own) {
+        // a keyword's own threshold is a mark at the right edge
+        context.fillStyle = colours.labels[facts.labels.indexOf(label)];
+        context.fillRect(box.x + box.w - 14, y(rule.thresholds[label]) - 1.5, 14, 3);
+      }
+      const text = `threshold ${rule.threshold.toFixed(2)}`;
+      const base = y(rule.threshold) + (rule.threshold > 0.86 ? 17 : -8);
       context.textAlign = "left";
-      context.fillText(`threshold ${rule.threshold.toFixed(2)}`, box.x + 8, y(rule.threshold) + (rule.threshold > 0.88 ? 15 : -6));
+      context.globalAlpha = 0.85;
+      context.fillStyle = colours.card;
+      context.beginPath();
+      context.roundRect(box.x + 6, base - 12, context.measureText(text).width + 10, 16, 4);
+      context.fill();
+      context.globalAlpha = 1;
+      context.fillStyle = colours.accent;
+      context.fillText(text, box.x + 11, base);
     }
   });
 }
@@ -387,7 +403,7 @@ function adopt(message) {
 function list() {
   const items = events.slice(0, 50).map((event) => {
     const item = element("li");
-    const time = element("time", "", new Date(event.at * 1000).toLocaleTimeString());
+    const time = element("time", "", new Date(event.at * 1000).toLocaleTimeString([], { hourCycle: "h23" }));
     time.dateTime = new Date(event.at * 1000).toISOString();
     time.title = `${clock(event.time)} after the start`;
     const word = element("span", "word"), score = element("span", "score"), fill = element("i");
@@ -469,7 +485,7 @@ function welcome(message) {
   facts = message;
   $("network").textContent = message.name;
   document.title = `${message.name} · edgemem listen`;
-  sound = new Sound(message.frame_period, message.labels.length);
+  sound = new Sound(message.frame_period, message.labels.length, message.stack);
   shown = null;
   makeRows();
   paint();

@@ -19,7 +19,7 @@ import numpy as np
 from edgemem import __version__
 from edgemem.errors import ConfigError, MissingExtraError
 from edgemem.listen.web_doors import Doorkeeper, bind, content_policy, is_loopback
-from edgemem.listen.web_frames import FEATURE_STEP, Frames, WebFacts, event_message, joined
+from edgemem.listen.web_frames import Frames, WebFacts, event_message, joined
 from edgemem.listen.web_rules import Sliders, rule_message
 
 if TYPE_CHECKING:
@@ -355,7 +355,8 @@ class WebSink:
             "labels": facts.labels,
             "fires": self._fires,
             "frame_period": facts.frame_period,
-            "feature_step": FEATURE_STEP,
+            "stack": facts.stack,
+            "axis": facts.axis,
             "rule": rule_message(self._controls.current, facts.labels),
             "events": list(self._events),
         }

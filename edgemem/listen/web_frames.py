@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # Seconds at which the newest frame ends; frames, features, labels; peak level in tenths of dBFS.
 HEADER = struct.Struct("<dHHHh")
-# One step of a feature on its way: log-mel features and cepstra lie well within +-128.
-FEATURE_STEP = 1 / 256
+# One step of a feature on its way; what lies beyond +-1024 is cut off there.
+FEATURE_STEP = 1 / 32
 SILENT = -999
 
 
@@ -34,18 +34,32 @@ class WebFacts:
         Seconds between two feature vectors.
     sample_rate : int
         Samples a second.
+    stack : int
+        Number of consecutive frames in one feature vector, oldest first.
+    axis : str
+        What the features of a frame go along.
     """
 
     name: str
     labels: tuple[str, ...]
     frame_period: float
     sample_rate: int
+    stack: int = 1
+    axis: str = "features"
 
     @classmethod
     def of(cls, network: Network) -> WebFacts:
         """The facts of a network that is ready to run."""
         frontend = network.frontend
-        return cls(network.path.stem, network.labels, frontend.frame_period, frontend.sample_rate)
+        mel = f"{frontend.f_min / 1000:g} to {frontend.f_max / 1000:g} kHz"
+        return cls(
+            name=network.path.stem,
+            labels=network.labels,
+            frame_period=frontend.frame_period,
+            sample_rate=frontend.sample_rate,
+            stack=frontend.stack,
+            axis=mel if frontend.kind == "logmel" else "cepstra",
+        )
 
 
 def event_message(heard: Heard) -> dict[str, Any]:

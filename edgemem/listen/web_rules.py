@@ -96,7 +96,7 @@ def dialled(base: DetectorConfig, thresholds: Mapping[str | None, float]) -> Det
             rules[label] = replace(rules.get(label, KeywordRule()), threshold=threshold)
     for label, rule in rules.items():
         own = common if rule.threshold is None else rule.threshold
-        if (release if rule.release is None else rule.release) > own:
+        if rule.release is not None and rule.release > own:
             rules[label] = replace(rule, release=own)
     return replace(base, threshold=common, release=release, keywords=rules)
 

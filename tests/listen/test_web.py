@@ -138,7 +138,7 @@ def test_a_page_hears_frames_events_and_status() -> None:
     assert end == pytest.approx(0.1)
     assert level == -60
     features = np.frombuffer(got["frames"], "<i2", 15, offset=16).reshape(5, 3)
-    assert features[2].tolist() == [256 * 20, 256 * 21, 256 * 22]
+    assert features[2].tolist() == [32 * 20, 32 * 21, 32 * 22]
     posteriors = np.frombuffer(got["frames"], "u1", offset=16 + 30).reshape(5, 4)
     assert posteriors[4].tolist() == [0, 51, 153, 51]
 
