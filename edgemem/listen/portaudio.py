@@ -97,6 +97,11 @@ class PortAudio:
             # Devices that came or went since the last time are seen by starting PortAudio anew.
             sounddevice._terminate()
             sounddevice._initialize()
+            if self._device is None and sounddevice.default.device[0] < 0:
+                raise DeviceError(
+                    "there is no microphone: PortAudio finds none; plug one in, or see what "
+                    "arecord -L lists"
+                )
             stream = sounddevice.RawInputStream(
                 samplerate=SAMPLE_RATE,
                 blocksize=BLOCK,

@@ -136,7 +136,7 @@ class Recorder:
         with self._running() as (stream, complaints):
             reader = Descriptor(stream.fileno(), stop, self._patience)
             try:
-                for samples in pcm_blocks(cast(BinaryIO, reader), BLOCK):
+                for samples in pcm_blocks(reader, BLOCK):
                     overruns, missing = complaints.take()
                     yield Sound(samples, missing, overruns)
             except SilentError:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from typing import BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +109,7 @@ class Pipe:
         """
         with self._stream:
             reader = Descriptor(self._stream.fileno(), stop)
-            for samples in pcm_blocks(cast(BinaryIO, reader), BLOCK):
+            for samples in pcm_blocks(reader, BLOCK):
                 yield Sound(samples)
 
 
@@ -158,7 +158,7 @@ class Descriptor:
         self._stop = stop
         self._patience = patience
 
-    def read1(self, size: int) -> bytes:
+    def read(self, size: int) -> bytes:
         """What is there, at most ``size`` bytes; none at the end or where it is to stop.
 
         Raises

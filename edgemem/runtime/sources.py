@@ -8,7 +8,7 @@ import wave
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -104,13 +104,20 @@ def standard_input(command: str) -> BinaryIO:
     return stream
 
 
-def pcm_blocks(stream: BinaryIO, block: int = SAMPLE_RATE // 10) -> Iterator[Samples]:
+class Readable(Protocol):
+    """Bytes, at most so many; none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def pcm_blocks(stream: Readable, block: int = SAMPLE_RATE // 10) -> Iterator[Samples]:
     """Blocks of raw 16-bit little-endian PCM, each as soon as its bytes are there.
 
     Parameters
     ----------
     stream : binary file
-        One channel, as ``arecord -f S16_LE -r 16000 -c 1 -t raw`` writes it.
+        One channel, as ``arecord -f S16_LE -r 16000 -c 1 -t raw`` writes it. Of its methods only
+        ``read`` is needed; ``read1`` is preferred, which gives what is there.
     block : int
         Most samples of one block.
 
