@@ -56,12 +56,6 @@ _OPTIONS = (
     click.option("--plot", type=FOLDER, help="PNG file for the curves."),
 )
 
-NAMES = tuple(option for option in (
-    "hours", "snr", "others", "keyword_rate", "other_rate", "noise_share", "tolerance",
-    "frontend", "cache", "seed", "jobs", "work", "plot",
-))  # fmt: skip
-"""The parameters of the options, as a command gets them."""
-
 
 def options(command: F) -> F:
     """Add the options of continuous evaluation to a command."""
@@ -112,22 +106,20 @@ def ratios(text: str) -> tuple[float, ...]:
     ConfigError
         If a part is none of these.
     """
-    from edgemem.data.scenes.schedule import CLEAN
+    from edgemem.data.scenes.schedule import ratio_of
     from edgemem.errors import ConfigError
 
     found: list[float] = []
-    for part in (part.strip() for part in text.split(",")):
+    for part in text.split(","):
         low, colon, high = part.partition(":")
+        if not colon:
+            found.append(ratio_of(part, "--snr"))
+            continue
         try:
-            if part == "clean":
-                found.append(CLEAN)
-            elif colon:
-                found += [float(snr) for snr in range(int(low), int(high) + 1)]
-            else:
-                found.append(float(part))
+            found += [float(snr) for snr in range(int(low), int(high) + 1)]
         except ValueError:
             raise ConfigError(
-                f"--snr {text}: {part!r} is no ratio; expected dB, clean or LOW:HIGH"
+                f"--snr: {part!r} is no range; expected LOW:HIGH, whole numbers of dB"
             ) from None
     return tuple(found)
 

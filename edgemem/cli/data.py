@@ -91,6 +91,12 @@ def synth(
 @PROTOCOL
 @click.option("--keywords", default=10, show_default=True, help="Number of keywords.")
 @click.option("--others", default=5, show_default=True, help="Number of unknown words.")
+@click.option(
+    "--snr",
+    default="clean",
+    show_default=True,
+    help="Ratio of each clip to the background under it in dB; clean: a quiet background.",
+)
 @BACKGROUND
 @SPEAKER
 @SEED
@@ -102,11 +108,13 @@ def stream(
     protocol: str | None,
     keywords: int,
     others: int,
+    snr: str,
     background: Path | None,
     speaker: str,
     seed: int,
 ) -> None:
     """Write one long wav with several words, background between them, and their times."""
+    from edgemem.data.scenes.schedule import ratio_of
     from edgemem.data.stream import RATE, make_stream
     from edgemem.errors import ConfigError
     from edgemem.files import check_writable, write_atomic
@@ -123,6 +131,7 @@ def stream(
         protocol=protocol,
         keywords=keywords,
         others=others,
+        snr=ratio_of(snr, "--snr"),
         background=background,
         speaker=_rule(speaker),
         seed=seed,

@@ -1,4 +1,4 @@
-"""A long recording made of clips, with background noise between them and known times."""
+"""A recording with a few words in it: a scene of one stretch, as samples."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import numpy.typing as npt
 from edgemem.data.clips import list_clips, read_samples
 from edgemem.data.layouts import DEFAULT_SPEAKER
 from edgemem.data.protocols import SILENCE, UNKNOWN
+from edgemem.data.scenes.noise import Ring, ring_of
+from edgemem.data.scenes.samples import FADE, SampleRenderer, faded
+from edgemem.data.scenes.schedule import CLEAN, SPEECH, Scene, Stretch, Utterance
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.types import Clip
 from edgemem.errors import ConfigError, DataError
 
 RATE = 16000
-_FADE = RATE // 50  # 20 ms, so that a clip's own noise does not start with a click
+_HISS = 10.0  # root mean square, in units of int16
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def make_stream(
     keywords: int = 10,
     others: int = 5,
     gap: tuple[float, float] = (1.0, 2.5),
+    snr: float = CLEAN,
     background: Path | None = None,
     speaker: SpeakerRule = DEFAULT_SPEAKER,
     seed: int = 0,
@@ -68,6 +72,9 @@ def make_stream(
         Number of unknown words, where the protocol knows them.
     gap : (float, float)
         Shortest and longest pause before, between and after clips, in seconds.
+    snr : float
+        Mean square of each clip over that of the background under it, in dB. With ``CLEAN`` the
+        background is quiet whatever is said.
     background : Path, optional
         Folder of recordings of background noise, used beside the set's own.
     speaker : SpeakerRule
@@ -101,17 +108,20 @@ def make_stream(
     drawn = _drawn(listed, keywords, others, rng)
     pauses = [round(float(p) * RATE) for p in rng.uniform(*gap, len(drawn) + 1)]
     sounds = [read_samples(clip, RATE, None) for clip in drawn]
-    total = sum(pauses) + sum(len(sound) for sound in sounds)
-    noise = [clip for clip in listed if clip.label == SILENCE]
-    stream = _background([read_samples(clip, RATE) for clip in noise], total, rng)
-    marked = []
-    position = pauses[0]
-    for clip, sound, pause in zip(drawn, sounds, pauses[1:]):
-        end = position + len(sound)
-        stream[position:end] += _faded(sound)
-        marked.append(Marked(position / RATE, end / RATE, clip.label, clip.name))
-        position = end + pause
-    return np.clip(np.rint(stream), -32768, 32767).astype(np.int16), marked
+    words, position = [], pauses[0]
+    for number, (sound, pause) in enumerate(zip(sounds, pauses[1:])):
+        words.append(Utterance(position, len(sound), number, 0.0))
+        position += len(sound) + pause
+    noise = [read_samples(clip, RATE) for clip in listed if clip.label == SILENCE]
+    ring = _ring(noise, rng)
+    offset = int(rng.integers(len(ring)))
+    stretch = Stretch(0, position, 0, offset, snr, SPEECH, tuple(words))
+    samples = SampleRenderer(Scene(position, (stretch,)), (ring,), sounds.__getitem__)
+    marked = [
+        Marked(word.start / RATE, word.end / RATE, clip.label, clip.name)
+        for word, clip in zip(words, drawn)
+    ]
+    return samples.render(0, position), marked
 
 
 def _drawn(
@@ -135,28 +145,17 @@ def _drawn(
     return [mixed[int(i)] for i in rng.permutation(len(mixed))]
 
 
-def _background(
-    noises: Sequence[npt.NDArray[np.int16]], total: int, rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
-    """Noise of the quieter half of ``noises``, one fading into the next; hiss if there are none."""
-    stream = rng.standard_normal(total)
+def _ring(noises: Sequence[npt.NDArray[np.int16]], rng: np.random.Generator) -> Ring:
+    """The quieter half of ``noises``, one fading into the next; hiss if there are none."""
     if not noises:
-        return 10.0 * stream
+        hiss = _HISS * rng.standard_normal(10 * RATE)
+        return ring_of("hiss", np.rint(hiss).astype(np.int16))
     levels = [float(np.mean(noise.astype(np.float64) ** 2)) for noise in noises]
     quiet = [noises[int(i)] for i in np.argsort(levels)[: max(1, len(noises) // 2)]]
+    joined = np.zeros(sum(len(noise) for noise in quiet))
     position = 0
-    while position < total:
-        noise = _faded(quiet[int(rng.integers(len(quiet)))])
-        part = noise[: total - position]
-        stream[position : position + len(part)] += part
-        position += len(noise) - _FADE if len(noise) > 2 * _FADE else len(noise)
-    return stream
-
-
-def _faded(sound: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    length = min(_FADE, len(sound) // 2)
-    ramp = (np.arange(length) + 0.5) / max(length, 1)
-    faded = sound.astype(np.float64)
-    faded[:length] *= ramp
-    faded[len(faded) - length :] *= ramp[::-1]
-    return faded
+    for index in rng.permutation(len(quiet)):
+        noise = faded(quiet[int(index)])
+        joined[position : position + len(noise)] += noise
+        position += len(noise) - FADE if len(noise) > 2 * FADE else len(noise)
+    return ring_of("silence", np.rint(joined[:position]).astype(np.int16))

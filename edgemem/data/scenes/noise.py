@@ -39,7 +39,7 @@ class Ring:
 
     def take(self, first: int, count: int) -> npt.NDArray[np.float32]:
         """``count`` samples from sample ``first`` on."""
-        return self.samples[(first + np.arange(count)) % len(self.samples)]
+        return np.asarray(self.samples[(first + np.arange(count)) % len(self.samples)])
 
     def mean_square(self, first: int, count: int) -> float:
         """Mean square of ``count`` samples from ``first`` on, full scale being 1.

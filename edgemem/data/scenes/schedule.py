@@ -20,6 +20,23 @@ GRID = 160
 """All positions are whole multiples of so many samples, the hop of the usual front end."""
 
 
+def ratio_of(text: str, option: str) -> float:
+    """A signal-to-noise ratio from text: a number of dB, or ``clean``.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither; the message names the ``option``.
+    """
+    try:
+        snr = CLEAN if text.strip() == "clean" else float(text)
+    except ValueError:
+        snr = math.nan
+    if math.isnan(snr) or snr == -math.inf:
+        raise ConfigError(f"{option}: {text!r} is no ratio; expected dB, or clean")
+    return snr
+
+
 @dataclass(frozen=True)
 class Plan:
     """How scenes are drawn.

@@ -119,7 +119,7 @@ def probability(odds: float) -> float:
 
 
 def moved(levels: Levels, shift: float) -> Levels:
-    """A threshold that moved by ``shift`` log-odds, within limits; release keeps its share of it."""
+    """A threshold moved by ``shift`` log-odds, within limits; release keeps its share of it."""
     threshold = probability(min(max(log_odds(levels.threshold) + shift, log_odds(LEAST)), HIGHEST))
     return Levels(threshold, threshold * levels.release / levels.threshold, levels.quiet)
 

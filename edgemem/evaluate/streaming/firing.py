@@ -88,7 +88,7 @@ def fire(found: Mapping[int, Candidates], levels: Mapping[int, Levels]) -> Fired
     heapq.heapify(waiting)
     armed = dict.fromkeys(found, True)
     seen: set[int] = set()
-    last = None
+    last: int | None = None
     events: list[tuple[int, int, float]] = []
     while waiting:
         frame, score, label, number = heapq.heappop(waiting)

@@ -194,11 +194,11 @@ class StreamScores:
 
     def lines(self) -> Iterator[str]:
         """The figures as text."""
-        yield "at the thresholds of the file (FRR: keywords missed; FA: false accepts; latency in s)"
+        yield "at the file's thresholds (FRR: keywords missed; FA: false accepts; latency in s)"
         yield HEAD
         tallies = [self.total(), *self.conditions(), *self.keywords()]
         yield from (tally.row() for tally in tallies)
-        yield "share of keywords missed at so many false accepts an hour, all thresholds moved alike"
+        yield "keywords missed at so many false accepts an hour, all thresholds moved alike"
         yield f"{'':<10} " + " ".join(f"{rate:7g}" for rate in RATES) + f"  mean over 0..{AREA:g}"
         for name, curve in self.curves().items():
             read = " ".join(f"{curve.rejects_at(rate):7.2%}" for rate in RATES)

@@ -138,7 +138,7 @@ class ByBatch:
         for (warm, _), group in alike.items():
             for start in range(0, len(group), self.width):
                 part = group[start : start + self.width]
-                x = np.stack([self.vectors(segment.warm, segment.last) for segment in part])
+                x = np.stack([self.vectors(one.warm, one.last) for one in part]).astype(np.float64)
                 y, _ = self.runner.graph.scan(x)
                 for segment, logits in zip(part, y):
                     yield segment, logits[warm:].astype(np.float32)

@@ -76,7 +76,7 @@ def _sums(rings: Array, before: Array) -> Array:
     steps = np.concatenate([old.sum(axis=1)[:, None], rings - old], axis=1)
     sums = np.cumsum(steps, axis=1)[:, 1:]
     sums[:, -1] = rings.sum(axis=1)
-    return sums.reshape(-1, rings.shape[2])
+    return np.asarray(sums.reshape(-1, rings.shape[2]))
 
 
 def candidates(

@@ -54,12 +54,12 @@ class Truth:
     @property
     def keywords(self) -> npt.NDArray[np.bool_]:
         """Which words are keywords."""
-        return self.labels != NO_KEYWORD
+        return np.asarray(self.labels != NO_KEYWORD)
 
     def conditions_at(self, times: Floats) -> Ints:
         """Position in ``conditions`` of what holds at each time."""
         at = np.searchsorted(self.borders, times, side="right") - 1
-        return self.stretch_conditions[np.clip(at, 0, None)]
+        return np.asarray(self.stretch_conditions[np.clip(at, 0, None)])
 
 
 def truth_of(
