@@ -22,11 +22,15 @@ def moment_of(at: float) -> str:
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def line_of(heard: Heard) -> bytes:
-    """An event as a line: time, at, label, score."""
+def fields_of(heard: Heard) -> dict[str, str | float]:
+    """An event as fields of a JSON object: time, at, label, score."""
     fields = event_fields(heard)
-    time = fields.pop("time")
-    return (json.dumps({"time": time, "at": moment_of(heard.at), **fields}) + "\n").encode()
+    return {"time": fields.pop("time"), "at": moment_of(heard.at), **fields}
+
+
+def line_of(heard: Heard) -> bytes:
+    """An event as a line."""
+    return (json.dumps(fields_of(heard)) + "\n").encode()
 
 
 class Lines:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgemem.errors import ConfigError, MissingExtraError
+from edgemem.listen.lines import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -277,16 +278,8 @@ class MqttSink:
         return not any(message.event for message in (*self._waiting, self._flying) if message)
 
     def _payload(self, heard: Heard) -> str:
-        return json.dumps(
-            {
-                "time": round(heard.time, 3),
-                "at": round(heard.at, 3),
-                "label": heard.label,
-                "score": round(heard.score, 4),
-                "session": self._session,
-                "sequence": self._sequence,
-            }
-        )
+        told = {"session": self._session, "sequence": self._sequence}
+        return json.dumps({**fields_of(heard), **told})
 
     def _put(self, message: _Message) -> None:
         with self._changed:

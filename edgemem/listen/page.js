@@ -444,9 +444,11 @@ function fact(name, text) {
 function status(message) {
   if (typeof message.share === "number") fact("share", `${(100 * message.share).toFixed(1)} %`);
   if (typeof message.source === "string") fact("source", message.source);
+  if (typeof message.memory === "number") fact("memory", `${message.memory.toFixed(0)} MiB`);
   if (typeof message.dropped === "number") {
-    fact("dropped", message.dropped ? `${message.dropped} samples` : "nothing");
-    $("dropped").classList.toggle("some", message.dropped > 0);
+    const lost = message.dropped / facts.sample_rate + (message.missing || 0);
+    fact("dropped", lost ? `${lost.toFixed(lost < 10 ? 1 : 0)} s` : "nothing");
+    $("dropped").classList.toggle("some", lost > 0);
   }
 }
 

@@ -19,7 +19,7 @@ import numpy as np
 from edgemem import __version__
 from edgemem.errors import ConfigError, MissingExtraError
 from edgemem.listen.web_doors import Doorkeeper, bind, content_policy, is_loopback
-from edgemem.listen.web_frames import Frames, WebFacts, event_message, joined
+from edgemem.listen.web_frames import Frames, WebFacts, event_message, joined, status_message
 from edgemem.listen.web_rules import Sliders, rule_message
 
 if TYPE_CHECKING:
@@ -86,8 +86,9 @@ class WebSink:
     controls : Controls
         Takes the decision rules that sliders make.
     status : callable, optional
-        Gives what else the page shows, about once a second: ``dropped`` (samples), ``share`` (of
-        real time that the loop works), ``source``.
+        Gives what else the page shows, about once a second: ``share`` of real time that the loop
+        works, ``dropped`` samples, ``missing`` seconds, ``memory`` in MiB, ``source``; what is not
+        there is not shown.
     report : callable
         Takes a sentence for whoever started the program.
 
@@ -167,7 +168,7 @@ class WebSink:
         now = time.monotonic()
         if self._status is not None and now - self._told >= 1.0:
             self._told = now
-            self._new_texts.append({"kind": "status", **self._status()})
+            self._new_texts.append(status_message(self._status()))
         if self._new_frames or self._new_texts:
             self._wake(self._share)
 
@@ -355,6 +356,7 @@ class WebSink:
             "labels": facts.labels,
             "fires": self._fires,
             "frame_period": facts.frame_period,
+            "sample_rate": facts.sample_rate,
             "stack": facts.stack,
             "axis": facts.axis,
             "rule": rule_message(self._controls.current, facts.labels),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +72,14 @@ def event_message(heard: Heard) -> dict[str, Any]:
         "label": heard.label,
         "score": round(heard.score, 4),
     }
+
+
+def status_message(status: Mapping[str, Any]) -> dict[str, Any]:
+    """How the loop does; numbers that are none have no place in JSON."""
+    wrong = {
+        name for name, value in status.items() if isinstance(value, float) and not isfinite(value)
+    }
+    return {"kind": "status", **{key: status[key] for key in status if key not in wrong}}
 
 
 @dataclass(frozen=True)

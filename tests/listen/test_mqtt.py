@@ -179,7 +179,7 @@ def test_events_arrive_with_what_they_say_and_status_around_them(mosquitto: Mosq
     assert len(first.pop("session")) == 32
     assert first == {
         "time": 0.0,
-        "at": 1_700_000_000.0,
+        "at": "2023-11-14T22:13:20.000Z",
         "label": "yes",
         "score": 0.9,
         "sequence": 1,

@@ -110,7 +110,7 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
 
 
 def test_a_page_hears_frames_events_and_status() -> None:
-    status = {"dropped": 7, "share": 0.01}
+    status = {"dropped": 7, "share": 0.01, "memory": float("nan")}
     with serving(status=lambda: status) as (sink, _, _said), opened(sink) as page:
         hello = told(page, "hello")
         assert hello["labels"] == list(LABELS)

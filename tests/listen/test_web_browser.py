@@ -161,7 +161,7 @@ def serving(port: int = 0) -> Iterator[tuple[WebSink, Controls]]:
         port,
         facts=WebFacts("kws", LABELS, 0.02, 16000),
         controls=controls,
-        status=lambda: {"dropped": 0, "share": 0.012},
+        status=lambda: {"dropped": 8000, "missing": 1.0, "share": 0.012, "memory": 48.0},
         report=print,
     )
     source = Source(sink)
@@ -192,6 +192,8 @@ def test_the_page_shows_events_moves_thresholds_and_comes_back(
             page.value(move.format('[data-label="no"]', 0.62))
             until(lambda: controls.current.rule("no").threshold == 0.62, "the keyword's proposal")
             page.until("document.getElementById('toml').textContent.includes('[keywords.no]')")
+            assert page.value("document.getElementById('share').textContent") == "1.2 %"
+            assert page.value("document.getElementById('dropped').textContent") == "1.5 s"
             # the picture is drawn: many colours, and not one even area
             page.until("document.getElementById('picture').width > 600")
             different = page.value(COLOURS)
