@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError, ShapeError
-from edgemem.runtime.detector import DetectorConfig, Event, frames_in
+from edgemem.runtime.detector import DetectorConfig, Event, firing, frames_in, latest
 
 Int = npt.NDArray[np.int64]
 
@@ -44,70 +44,21 @@ MOST_LABELS = 64
 
 
 @dataclass(frozen=True)
-class IntegerRule:
-    """A decision rule as whole numbers.
+class Average:
+    """A window as whole numbers.
 
     Parameters
     ----------
-    labels : tuple of str
-    fires : tuple of bool
-        Whether a label may fire.
     window : int
         Number of logit vectors whose sum counts.
     multiplier, shift : int
         From a difference of two sums of ``window`` logits to octaves: ``d multiplier / 2^shift``
         has 20 fraction bits.
-    threshold, release : int
-        In steps of 2^-15.
-    quiet : int
-        Least number of feature vectors from one event to the next.
     """
 
-    labels: tuple[str, ...]
-    fires: tuple[bool, ...]
     window: int
     multiplier: int
     shift: int
-    threshold: int
-    release: int
-    quiet: int
-
-    @classmethod
-    def of(
-        cls, config: DetectorConfig, labels: Sequence[str], frame_period: float, scale: float
-    ) -> IntegerRule:
-        """The rule of a detector.
-
-        Parameters
-        ----------
-        config : DetectorConfig
-        labels : sequence of str
-            Name of each logit.
-        frame_period : float
-            Time between two logit vectors, in seconds.
-        scale : float
-            Size of one step of a logit. A zero point needs no mention: only differences count.
-
-        Raises
-        ------
-        ConfigError
-            If every label is ignored, or the rule has no integer form.
-        """
-        fires = tuple(label not in config.ignore for label in labels)
-        if not any(fires):
-            raise ConfigError(f"detector: every label is ignored: {', '.join(labels)}")
-        _check_sizes(config.window, len(labels))
-        multiplier, shift = _octaves(scale, config.window)
-        return cls(
-            labels=tuple(labels),
-            fires=fires,
-            window=config.window,
-            multiplier=multiplier,
-            shift=shift,
-            threshold=round(config.threshold * 2**POSTERIOR_BITS),
-            release=round(config.release * 2**POSTERIOR_BITS),
-            quiet=min(frames_in(config.refractory, frame_period), (1 << 31) - 1),
-        )
 
     def posteriors(self, sums: Int, count: int) -> Int:
         """Softmax of the mean of logits, in steps of 2^-15.
@@ -136,6 +87,78 @@ class IntegerRule:
         return np.asarray((powers * reciprocal + _half(drop)) >> drop, np.int64)
 
 
+@dataclass(frozen=True)
+class IntegerRule:
+    """A decision rule as whole numbers.
+
+    Parameters
+    ----------
+    labels : tuple of str
+    fires : tuple of bool
+        Whether a label may fire.
+    averages : tuple of Average
+        One for each window that a label has, the shortest first.
+    average : tuple of int
+        Place of each label's own in ``averages``.
+    threshold, release : tuple of int
+        Of each label, in steps of 2^-15.
+    quiet : tuple of int
+        Least number of feature vectors from an event to one of each label.
+    """
+
+    labels: tuple[str, ...]
+    fires: tuple[bool, ...]
+    averages: tuple[Average, ...]
+    average: tuple[int, ...]
+    threshold: tuple[int, ...]
+    release: tuple[int, ...]
+    quiet: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, config: DetectorConfig, labels: Sequence[str], frame_period: float, scale: float
+    ) -> IntegerRule:
+        """The rule of a detector.
+
+        Parameters
+        ----------
+        config : DetectorConfig
+        labels : sequence of str
+            Name of each logit.
+        frame_period : float
+            Time between two logit vectors, in seconds.
+        scale : float
+            Size of one step of a logit. A zero point needs no mention: only differences count.
+
+        Raises
+        ------
+        ConfigError
+            If every label is ignored, or the rule has no integer form.
+        UnknownNameError
+            If a keyword with a rule of its own is no label.
+        """
+        fires = firing(config, labels)
+        rules = [config.rule(label) for label in labels]
+        windows = sorted({rule.window for rule in rules})
+        _check_sizes(windows[-1], len(labels))
+        return cls(
+            labels=tuple(labels),
+            fires=tuple(map(bool, fires)),
+            averages=tuple(Average(window, *_octaves(scale, window)) for window in windows),
+            average=tuple(windows.index(rule.window) for rule in rules),
+            threshold=tuple(_level(rule.threshold) for rule in rules),
+            release=tuple(_level(rule.release) for rule in rules),
+            quiet=tuple(
+                min(frames_in(rule.refractory, frame_period), (1 << 31) - 1) for rule in rules
+            ),
+        )
+
+    @property
+    def longest(self) -> int:
+        """Number of logit vectors of the longest window."""
+        return self.averages[-1].window
+
+
 class IntegerDetector:
     """As :class:`~edgemem.runtime.detector.Detector`, on integer logits.
 
@@ -157,7 +180,7 @@ class IntegerDetector:
 
     Raises
     ------
-    ConfigError
+    ConfigError, UnknownNameError
         As :meth:`IntegerRule.of`.
     """
 
@@ -170,27 +193,60 @@ class IntegerDetector:
         *,
         scale: float,
     ) -> None:
-        self.rule = IntegerRule.of(config, labels, frame_period, scale)
-        self.config = config
-        self.labels = self.rule.labels
+        self.labels = tuple(labels)
         self.frame_period = frame_period
         self.lead = lead
-        self._fires = np.array(self.rule.fires, bool)
+        self.scale = scale
+        self._take(config)
         self.reset()
+
+    def _take(self, config: DetectorConfig) -> None:
+        self.rule = IntegerRule.of(config, self.labels, self.frame_period, self.scale)
+        self.config = config
+        self._fires = np.array(self.rule.fires, bool)
+        self._own = (np.array(self.rule.average), np.arange(len(self.labels)))
+        self._release = np.array(self.rule.release)
+        self._longest_quiet = max(self.rule.quiet)
 
     def reset(self) -> None:
         """Forget every logit and event so far; time starts at zero."""
-        n_labels = len(self.rule.labels)
-        self._ring: Int = np.zeros((self.rule.window, n_labels), np.int64)
-        self._sum: Int = np.zeros(n_labels, np.int64)
-        self._count = 0
+        n_labels = len(self.labels)
+        self._ring: Int = np.zeros((self.rule.longest, n_labels), np.int64)
+        self._sums: Int = np.zeros((len(self.rule.averages), n_labels), np.int64)
+        self._count = self._filled = 0
         self._armed = self._fires.copy()
-        self._wait = 0
+        self._since = self._longest_quiet
+
+    def adopt(self, config: DetectorConfig) -> None:
+        """Go on with another rule, as :meth:`edgemem.runtime.detector.Detector.adopt` does.
+
+        Raises
+        ------
+        ConfigError, UnknownNameError
+            As the class; the old rule then still holds.
+        """
+        fired = self._fires & ~self._armed
+        over = self._since >= self._longest_quiet
+        self._take(config)
+        size = self.rule.longest
+        self._ring = latest(self._ring, self._count, self._filled, size)
+        self._filled = min(self._filled, size)
+        numbers = [np.arange(self._count - a.window, self._count) for a in self.rule.averages]
+        self._sums = np.array([self._ring[n % size].sum(axis=0) for n in numbers], np.int64)
+        self._armed = self._fires & ~fired
+        if over:
+            self._since = self._longest_quiet
 
     @property
     def posteriors(self) -> Int:
-        """Posteriors of the newest logits in steps of 2^-15, (n_labels,)."""
-        return self.rule.posteriors(self._sum, max(1, min(self._count, self.rule.window)))
+        """Each label's posterior over its own window in steps of 2^-15, (n_labels,)."""
+        averages = self.rule.averages
+        over = [
+            average.posteriors(total, max(1, min(self._filled, average.window)))
+            for average, total in zip(averages, self._sums)
+        ]
+        own: Int = np.array(over)[self._own]
+        return own
 
     def push(self, logits: npt.NDArray[np.int8] | npt.NDArray[np.int16]) -> Event | None:
         """Take the logits of one feature vector.
@@ -208,31 +264,47 @@ class IntegerDetector:
         ShapeError
             If there is not one logit of 8 or 16 bits for each label.
         """
-        if logits.shape != self._sum.shape or logits.dtype not in (np.int8, np.int16):
+        if logits.shape != self._armed.shape or logits.dtype not in (np.int8, np.int16):
             raise ShapeError(
                 f"logits are {logits.dtype} of shape {logits.shape}; "
-                f"expected int8 or int16 ({len(self.rule.labels)},)"
+                f"expected int8 or int16 ({len(self.labels)},)"
             )
-        slot = self._count % self.rule.window
-        self._sum += logits.astype(np.int64) - self._ring[slot]
-        self._ring[slot] = logits
+        size = len(self._ring)
+        for average, total in zip(self.rule.averages, self._sums):
+            total += logits - self._ring[(self._count - average.window) % size]
+        self._ring[self._count % size] = logits
         self._count += 1
+        self._filled = min(self._filled + 1, size)
         return self._decide()
 
     def _decide(self) -> Event | None:
         posteriors = self.posteriors
-        self._armed |= self._fires & (posteriors < self.rule.release)
-        self._wait = max(0, self._wait - 1)
-        if self._count < self.rule.window:
-            return None
-        best = int(self._sum.argmax())
-        score = int(posteriors[best])
-        if score < self.rule.threshold or not self._armed[best] or self._wait:
+        self._armed |= self._fires & (posteriors < self._release)
+        self._since = min(self._since + 1, self._longest_quiet)
+        best = self._best(posteriors)
+        if best is None:
             return None
         self._armed[best] = False
-        self._wait = self.rule.quiet
+        self._since = 0
         time = self.lead + self._count * self.frame_period
-        return Event(time, self.rule.labels[best], score / 2**POSTERIOR_BITS)
+        return Event(time, self.labels[best], int(posteriors[best]) / 2**POSTERIOR_BITS)
+
+    def _best(self, posteriors: Int) -> int | None:
+        """The label that fires, if one does: the surest of those that lead over their windows."""
+        rule = self.rule
+        best = None
+        for place, leading in enumerate(self._sums.argmax(axis=-1)):
+            label = int(leading)
+            if (
+                rule.average[label] == place
+                and self._armed[label]
+                and posteriors[label] >= rule.threshold[label]
+                and self._filled >= rule.averages[place].window
+                and self._since >= rule.quiet[label]
+                and (best is None or (posteriors[label], -label) > (posteriors[best], -best))
+            ):
+                best = label
+        return best
 
 
 def power_of_half(octaves: Int) -> Int:
@@ -258,6 +330,10 @@ def power_of_half(octaves: Int) -> Int:
 
 def _half(bits: int) -> int:
     return (1 << bits) >> 1
+
+
+def _level(posterior: float) -> int:
+    return round(posterior * (1 << POSTERIOR_BITS))
 
 
 def _check_sizes(window: int, n_labels: int) -> None:

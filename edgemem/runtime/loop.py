@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,23 @@ class Stream(Protocol):
     def push(self, samples: npt.NDArray[np.int16]) -> Array: ...
 
 
+class Observed(NamedTuple):
+    """What a block of samples brought.
+
+    Attributes
+    ----------
+    features : (k, n_features) float32 array
+        The feature vectors that it completed.
+    posteriors : (k, n_labels) float32 array
+        What the detector made of each.
+    events : list of Event
+    """
+
+    features: npt.NDArray[np.float32]
+    posteriors: npt.NDArray[np.float32]
+    events: list[Event]
+
+
 @dataclass(frozen=True)
 class Road:
     """The stages between samples and events.
@@ -42,12 +59,16 @@ class Road:
     detector : Detector or IntegerDetector
     reals : callable
         Logits to float logits.
+    feature_scale, posterior_scale : float
+        Size of one step of a feature and of a posterior; 1 where they are floats.
     """
 
     stream: Stream
     step: Callable[[Array], Array]
     detector: Detector | IntegerDetector
     reals: Callable[[Array], Array]
+    feature_scale: float = 1.0
+    posterior_scale: float = 1.0
 
 
 def float_road(
@@ -74,7 +95,7 @@ def integer_road(
     """
     from edgemem.frontend.integer import IntegerFrontEnd
     from edgemem.quantize.features import FeatureInput
-    from edgemem.runtime.integer_detector import IntegerDetector
+    from edgemem.runtime.integer_detector import POSTERIOR_BITS, IntegerDetector
 
     ears = IntegerFrontEnd.of(frontend)
     take = FeatureInput(ears.scale, runner.input_format)
@@ -86,6 +107,8 @@ def integer_road(
             detector, labels, frontend.frame_period, frontend.lead, scale=float(form.scale)
         ),
         form.dequantize,
+        float(ears.scale),
+        2.0**-POSTERIOR_BITS,
     )
 
 
@@ -173,3 +196,35 @@ class Listener:
         frames = road.stream.push(samples)
         events = (road.detector.push(road.step(frame)) for frame in frames)
         return [event for event in events if event is not None]
+
+    def observe(self, samples: npt.NDArray[np.int16]) -> Observed:
+        """As :meth:`push`, with what led to the events, for people to look at.
+
+        Parameters
+        ----------
+        samples : (n,) int16 array
+        """
+        road = self._road
+        frames = road.stream.push(samples)
+        posteriors = np.empty((len(frames), len(self.detector.labels)), np.float32)
+        events = []
+        for index, frame in enumerate(frames):
+            event = road.detector.push(road.step(frame))
+            posteriors[index] = road.detector.posteriors
+            if event is not None:
+                events.append(event)
+        return Observed(
+            np.asarray(frames * road.feature_scale, np.float32),
+            posteriors * np.float32(road.posterior_scale),
+            events,
+        )
+
+    def adopt(self, config: DetectorConfig) -> None:
+        """Go on with another decision rule; time and all that was heard stay.
+
+        Raises
+        ------
+        ConfigError, UnknownNameError
+            If the rule does not suit the labels; the old one then still holds.
+        """
+        self._road.detector.adopt(config)

@@ -12,7 +12,7 @@ import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgemem.errors import ConfigError, ShapeError
+from edgemem.errors import ConfigError, ShapeError, UnknownNameError
 from edgemem.runtime.detector import Detector, DetectorConfig, Event, decide, softmax
 
 LABELS = ("_silence_", "yes", "no")
@@ -165,3 +165,119 @@ def test_a_push_takes_little_of_a_hop() -> None:
         detector.push(row)
     # 100 us of the 10 ms between two frames, on a busy machine.
     assert (time.perf_counter() - start) / len(logits) < 1e-4
+
+
+# Rules per keyword, against the definition written out frame by frame.
+
+RULES = st.fixed_dictionaries(
+    {},
+    optional={
+        "window": st.integers(1, 6),
+        "threshold": st.sampled_from([0.35, 0.5, 0.8]),
+        "refractory": st.sampled_from([0.0, 1.0, 3.0]),
+    },
+)
+
+
+def meant(config: DetectorConfig, logits: np.ndarray) -> list[tuple[int, str, float]]:
+    """Frame (from 1), label and score of every event, from the whole past at every frame."""
+    found: list[tuple[int, str, float]] = []
+    armed = {label: label not in config.ignore for label in LABELS}
+    for frame in range(1, len(logits) + 1):
+        possible = []
+        for place, label in enumerate(LABELS):
+            rule = config.rule(label)
+            past = logits[max(0, frame - rule.window) : frame].astype(np.float64)
+            posteriors = scipy.special.softmax(past.mean(axis=0))
+            own = posteriors[place]
+            if own < rule.release and label not in config.ignore:
+                armed[label] = True
+            rested = not found or frame - found[-1][0] >= rule.refractory
+            if (
+                armed[label]
+                and rested
+                and frame >= rule.window
+                and own >= rule.threshold
+                and place == posteriors.argmax()
+            ):
+                possible.append((own, -place, label))
+        if possible:
+            score, _, label = max(possible)
+            armed[label] = False
+            found.append((frame, label, score))
+    return found
+
+
+@given(RULES, RULES, st.integers(1, 5), st.integers(0, 9999))
+@settings(max_examples=80, deadline=None)
+def test_rules_per_keyword_mean_what_they_say(
+    yes: dict[str, float], no: dict[str, float], window: int, seed: int
+) -> None:
+    config = replace(
+        SHARP, window=window, threshold=0.6, release=0.4, keywords={"yes": yes, "no": no}
+    )
+    rng = np.random.default_rng(seed)
+    logits = np.repeat(rng.standard_normal((15, 3)), 3, axis=0).astype(np.float32) * 3
+    detector = Detector(config, LABELS, 1.0)
+    found = [event for event in map(detector.push, logits) if event]
+    expected = meant(config, logits)
+    assert [(round(e.time), e.label) for e in found] == [(f, label) for f, label, _ in expected]
+    assert [e.score for e in found] == pytest.approx([score for _, _, score in expected])
+
+
+def test_what_a_keyword_does_not_say_is_the_common_value() -> None:
+    config = replace(SHARP, keywords={"yes": {"threshold": 0.3}, "no": {"window": 4}})
+    assert config.rule("yes") == (1, 0.3, 0.3, 0.0)  # a release above its threshold comes down
+    assert config.rule("no") == (4, 0.9, 0.5, 0.0)
+    assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert "keywords" not in SHARP.to_dict()  # files of before stay as they are
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"yes": {"treshold": 1}}, "keyword 'yes': unknown field 'treshold'; known: refractory"),
+        ({"yes": {"threshold": 2.0}}, "keyword 'yes': threshold is 2.0; it must lie in"),
+        ({"yes": {"window": 1.5}}, "keyword 'yes': window is 1.5; it must be a whole number"),
+        ({"yes": {"release": 0.95}}, "keyword 'yes': release is 0.95; it must lie between"),
+        ({"yes": {"threshold": "high"}}, "keyword 'yes': threshold is 'high'; it must be a number"),
+        ({"yes": 0.5}, "keyword 'yes' is 0.5; it must have fields such as threshold"),
+        (["yes"], "it must map labels to rules"),
+    ],
+)
+def test_a_keyword_rule_that_cannot_work_is_refused(keywords: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(SHARP, keywords=keywords)
+
+
+def test_a_rule_for_a_word_that_is_no_label_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="no label named 'nein'; known: _silence_, no, yes"):
+        Detector(replace(SHARP, keywords={"nein": {}}), LABELS, 1.0)
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 20), st.integers(0, 999))
+@settings(max_examples=40, deadline=None)
+def test_another_rule_goes_on_with_the_logits_that_are_there(
+    before: int, after: int, count: int, seed: int
+) -> None:
+    logits = np.random.default_rng(seed).standard_normal((count + 9, 3)).astype(np.float32) * 3
+    detector = Detector(replace(SHARP, window=before, threshold=1.0), LABELS, 1.0)
+    for frame in logits[:count]:
+        detector.push(frame)
+    detector.adopt(replace(SHARP, window=after, threshold=1.0))
+    kept = min(count, before, after)
+    for number, frame in enumerate(logits[count:], 1):
+        detector.push(frame)
+        seen = logits[: count + number][-min(after, kept + number) :].astype(np.float64)
+        assert detector.posteriors == pytest.approx(scipy.special.softmax(seen.mean(axis=0)))
+
+
+def test_another_rule_changes_neither_time_nor_what_has_fired() -> None:
+    detector = Detector(SHARP, LABELS, 1.0)
+    assert detector.push(logits_for("yes")) is not None
+    detector.adopt(replace(SHARP, threshold=0.7))
+    assert detector.push(logits_for("yes")) is None  # it never fell below its release
+    assert detector.push(logits_for("no")) == Event(3.0, "no", pytest.approx(0.9999, abs=1e-4))
+    with pytest.raises(ConfigError, match="every label is ignored"):
+        detector.adopt(replace(SHARP, ignore=LABELS))
+    assert detector.config.threshold == 0.7

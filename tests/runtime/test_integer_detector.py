@@ -101,7 +101,7 @@ def test_posteriors_are_right_to_one_step(
     rng = np.random.default_rng(seed)
     scale = spread / 2 ** (bits - 1)
     labels = [str(k) for k in range(n_labels)]
-    rule = IntegerRule.of(DetectorConfig(window=window), labels, 0.01, scale)
+    rule = IntegerRule.of(DetectorConfig(window=window), labels, 0.01, scale).averages[0]
     reach = window << (bits - 1)
     sums = rng.integers(-reach, reach, (50, n_labels))
     got = rule.posteriors(sums, window)
@@ -224,3 +224,33 @@ def test_what_has_no_integer_form_is_refused(
 def test_logits_of_another_kind_are_refused(logits: npt.NDArray[np.int8]) -> None:
     with pytest.raises(ShapeError, match=r"expected int8 or int16 \(3,\)"):
         IntegerDetector(SHARP, LABELS, 1.0, scale=0.1).push(logits)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rules_per_keyword_bring_the_events_of_the_float_detector(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = ("_silence_", "_unknown_", "yes", "no", "up")
+    keywords = {
+        "yes": {"window": 4, "threshold": 0.41, "refractory": 0.1},
+        "no": {"window": 11, "threshold": 0.93, "release": 0.2},
+        "up": {"threshold": 0.37},
+    }
+    config = DetectorConfig(6, 0.5, 0.3, 0.04, keywords=keywords)
+    exact = Detector(config, labels, 0.02)
+    integer = IntegerDetector(config, labels, 0.02, scale=0.1 / 256)
+    speaker = np.repeat(rng.integers(0, 5, 80), rng.integers(1, 30, 80))
+    rows = np.eye(5)[speaker] * rng.uniform(20, 127, (len(speaker), 1)) + rng.normal(0, 9, (1, 5))
+    # in steps so fine that no two sums are equal, which floats would round apart
+    rows = np.rint(256 * (rows + rng.normal(0, 3, rows.shape))).clip(-32768, 32767)
+    events = []
+    for number, row in enumerate(rows.astype(np.int16)):
+        if number == len(rows) // 2:
+            other = replace(config, window=9, keywords={"up": {"window": 2}})
+            exact.adopt(other)
+            integer.adopt(other)
+        got, want = integer.push(row), exact.push(row * (0.1 / 256))
+        assert np.abs(integer.posteriors * STEP - exact.posteriors).max() <= 1.2 * STEP
+        assert (got and got[:2]) == (want and want[:2])
+        events.append(got)
+    heard = [event.label for event in events if event]
+    assert len(heard) > 10 and set(heard) == {"yes", "no", "up"}

@@ -137,3 +137,23 @@ def test_a_front_end_without_an_integer_form_is_named() -> None:
     odd = replace(FRONTEND, n_fft=600)
     with pytest.raises(ConfigError, match="must be a power of two"):
         Listener(odd, IntegerTones(), RULE, ("_silence_", "low", "high"))
+
+
+def test_observing_brings_the_same_events_and_what_led_to_them() -> None:
+    sound = tones()
+    seen = listener().observe(sound)
+    assert seen.events == listener().push(sound)
+    features = FRONTEND.features(sound)
+    np.testing.assert_array_equal(seen.features, features)
+    assert seen.posteriors.shape == (len(features), 3)
+    np.testing.assert_allclose(seen.posteriors.sum(axis=1), 1.0, rtol=1e-5)
+    first = round((seen.events[0].time - FRONTEND.lead) / FRONTEND.frame_period) - 1
+    assert seen.posteriors[first, 1] == pytest.approx(seen.events[0].score)
+
+
+def test_another_rule_holds_from_the_next_block_on() -> None:
+    sound = tones()
+    listening = listener()
+    assert [event.label for event in listening.push(sound[:20000])] == ["low"]
+    listening.adopt(replace(RULE, ignore=("_silence_", "high")))
+    assert listening.push(sound[20000:]) == []
