@@ -194,7 +194,7 @@ def _execute(text: str) -> MakeSink:
     from edgemem.listen.execute import Execute, command_of
 
     arguments = command_of(text)
-    return lambda around: Execute(arguments, around.report)
+    return lambda around: Execute(arguments, around.report, patience=around.patience)
 
 
 def _record(options: dict[str, Any]) -> MakeSink:
@@ -202,7 +202,8 @@ def _record(options: dict[str, Any]) -> MakeSink:
 
     limit = round(1e6 * options["record_limit"])
     keeping = Keeping(options["before"], options["after"], limit)
-    return lambda around: RecordEvents(options["record_events"], keeping, around.report)
+    folder = options["record_events"]
+    return lambda around: RecordEvents(folder, keeping, around.report, around.patience)
 
 
 def _mqtt(options: dict[str, Any]) -> MakeSink:

@@ -34,8 +34,14 @@ class Aside(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, item: T) -> bool:
-        """Leave an item; does not wait.
+    def put(self, item: T, patience: float = 0.0) -> bool:
+        """Leave an item.
+
+        Parameters
+        ----------
+        item : object
+        patience : float
+            Most seconds to wait for room.
 
         Returns
         -------
@@ -43,6 +49,7 @@ class Aside(Generic[T]):
             Whether there was room for it.
         """
         with self._changed:
+            self._changed.wait_for(self._ready, patience)
             if self._error is not None:
                 raise self._error
             if self._ended or len(self._items) >= self._limit:
@@ -72,6 +79,9 @@ class Aside(Generic[T]):
         with self._changed:
             return len(self._items)
 
+    def _ready(self) -> bool:
+        return self._error is not None or self._ended or len(self._items) < self._limit
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -85,6 +95,8 @@ class Aside(Generic[T]):
             except Exception as error:  # noqa: BLE001 - raised by the next put()
                 with self._changed:
                     self._error = error
+                    self._changed.notify_all()
                 return
             with self._changed:
                 self._items.popleft()
+                self._changed.notify_all()

@@ -66,14 +66,23 @@ class Execute:
         Takes a sentence about commands that fail or are not run.
     at_once : int
         Most commands at once.
+    patience : float
+        Seconds that the loop may wait for one of them to end: for sound that waits too.
     """
 
     wants_frames = False
 
-    def __init__(self, arguments: Sequence[str], report: Report, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        report: Report,
+        at_once: int = AT_ONCE,
+        patience: float = 0.0,
+    ) -> None:
         self._arguments = list(arguments)
         self._at_once = at_once
-        self._lock = threading.Lock()
+        self._patience = patience
+        self._lock = threading.Condition()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._threads: set[threading.Thread] = set()
         self._why = ""
@@ -94,11 +103,11 @@ class Execute:
         """Start the command for each of a moment's events."""
         for heard in moment.events:
             with self._lock:
-                full = len(self._threads) >= self._at_once
-            if full:
-                self._skipped.add()
-            else:
+                room = self._lock.wait_for(self._room, self._patience)
+            if room:
                 self._start(heard)
+            else:
+                self._skipped.add()
 
     def close(self) -> None:
         """Wait a little for commands that run, then end them."""
@@ -120,6 +129,9 @@ class Execute:
         self._skipped.tell(now=True)
         self._failed.tell(now=True)
 
+    def _room(self) -> bool:
+        return len(self._threads) < self._at_once
+
     def _copy(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._threads)
@@ -139,6 +151,7 @@ class Execute:
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
+                self._lock.notify_all()
 
     def _wait(self, heard: Heard) -> None:
         values = values_of(heard)

@@ -152,6 +152,9 @@ class Loop:
         self._count_losses()
         for losses in self._losses:
             losses.tell(now=True)
+        if self._stats:
+            self._measure()
+            self._report(str(self.health))
         self._reader.check()
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -160,11 +161,11 @@ class Folder:
         self._limit = limit
         self._lock = _lock(path)
         try:
-            for entry in path.iterdir():
-                if _LEFT.fullmatch(entry.name):  # of a process that was killed while it wrote
-                    entry.unlink()
+            self._held = deque(sorted(_swept(path)))
         except OSError as error:
+            self._lock.close()
             raise OutputError(f"cannot use {path}: {error.strerror or error}") from error
+        self._total = sum(size for _, size in self._held)
 
     def write(self, recording: Recording) -> Path:
         """Write a recording, after the oldest have made room for it.
@@ -178,6 +179,8 @@ class Folder:
         self._make_room(len(data))
         path = self._free(recording.heard)
         write_atomic(path, data)
+        self._held.append((path.name, len(data)))
+        self._total += len(data)
         return path
 
     def close(self) -> None:
@@ -185,19 +188,11 @@ class Folder:
         self._lock.close()
 
     def _make_room(self, size: int) -> None:
-        held = []
-        for entry in self._path.iterdir():
-            with suppress(OSError):
-                if _OURS.fullmatch(entry.name) and entry.is_file():
-                    held.append((entry.name, entry, entry.stat().st_size))
-        held.sort()
-        total = sum(length for _, _, length in held) + size
-        for _, entry, length in held:
-            if total <= self._limit:
-                return
+        while self._held and self._total + size > self._limit:
+            name, length = self._held.popleft()
+            self._total -= length
             with suppress(FileNotFoundError):
-                entry.unlink()
-            total -= length
+                (self._path / name).unlink()
 
     def _free(self, heard: Heard) -> Path:
         stamp = datetime.fromtimestamp(heard.at, timezone.utc).strftime("%Y%m%dT%H%M%S.%f")[:-3]
@@ -209,6 +204,15 @@ class Folder:
             if not path.exists():
                 return path
             number += 1
+
+
+def _swept(path: Path) -> Iterator[tuple[str, int]]:
+    """Names and sizes of recordings; what a process left that was killed while it wrote is gone."""
+    for entry in path.iterdir():
+        if _LEFT.fullmatch(entry.name):
+            entry.unlink()
+        elif _OURS.fullmatch(entry.name) and entry.is_file():
+            yield entry.name, entry.stat().st_size
 
 
 def _lock(path: Path) -> IO[bytes]:
@@ -243,6 +247,8 @@ class RecordEvents:
     keeping : Keeping
     report : callable
         Takes a sentence about recordings that were not written.
+    patience : float
+        Seconds that the loop may wait for a slow disk: for sound that waits too.
 
     Raises
     ------
@@ -252,8 +258,9 @@ class RecordEvents:
 
     wants_frames = False
 
-    def __init__(self, path: Path, keeping: Keeping, report: Report) -> None:
+    def __init__(self, path: Path, keeping: Keeping, report: Report, patience: float = 0.0) -> None:
         self._keeping = keeping
+        self._patience = patience
         self._folder = Folder(path, keeping.limit)
         # Twice: an event is known later than the sound that it ends, and blocks may be long.
         self._ring = Ring(2 * keeping.span + SAMPLE_RATE)
@@ -289,7 +296,7 @@ class RecordEvents:
         stop = min(self._last(heard), self._ring.end)
         start = max(0, round((heard.time - self._keeping.before) * SAMPLE_RATE))
         recording = Recording(heard, self._ring.cut(start, stop), start / SAMPLE_RATE)
-        if not self._writer.put(recording):
+        if not self._writer.put(recording, self._patience):
             self._fail("the disk is too slow")
 
     def _write(self, recording: Recording) -> None:

@@ -48,6 +48,11 @@ class Surroundings:
     health: Callable[[], dict[str, Any]]
 
     @property
+    def patience(self) -> float:
+        """Seconds that the loop may wait for a sink: none, unless its sound waits as well."""
+        return 0.0 if self.source.live else 60.0
+
+    @property
     def keywords(self) -> list[str]:
         """Labels that may fire."""
         return [label for label in self.network.labels if label not in self.controls.current.ignore]
