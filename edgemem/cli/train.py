@@ -52,11 +52,18 @@ def command() -> None:
     type=click.Path(exists=True, path_type=Path, file_okay=False),
     help="More recordings of background noise.",
 )
+@click.option(
+    "--others",
+    default=None,
+    type=click.Path(exists=True, path_type=Path),
+    help="More recordings, all of whose words are other words, for example of another language.",
+)
 @click.option("--cache", default=None, type=click.Path(path_type=Path), help="Folder for features.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training clips.")
 @click.option("--batch", type=click.IntRange(1), help="Clips in a batch.")
 @click.option("--learning-rate", type=float, help="Peak of the schedule.")
 @click.option("--carry", type=float, help="Share of sequences with carried state.")
+@click.option("--smoothing", type=float, help="Share of a target that goes to all labels alike.")
 @click.option(
     "--layer",
     "layers",
@@ -135,6 +142,7 @@ def kws(
     protocol: str | None,
     frontend: str | None,
     background: Path | None,
+    others: Path | None,
     cache: Path | None,
     layers: tuple[str, ...],
     qat: bool,
@@ -191,9 +199,10 @@ def kws(
     if model and not (qat or aware):
         last = _in_floats(_schedule(recipe, model, given.get("epochs"), given))
     try:
-        data = _load(root, protocol, frontend, background, cache, seed, quiet)
+        data = _load(root, protocol, frontend, background, others, cache, seed, quiet)
+        source = root.name if others is None else f"{root.name}, others: {others.name}"
         summary = _train(
-            data, root.name, recipe, last, model, name or out.stem, out, seed, resume, quiet
+            data, source, recipe, last, model, name or out.stem, out, seed, resume, quiet
         )
     except KeyboardInterrupt:
         click.echo("\n" + _stopped(out), err=True)
@@ -333,6 +342,7 @@ def _load(
     protocol: str | None,
     frontend: str | None,
     background: Path | None,
+    others: Path | None,
     cache: Path | None,
     seed: int,
     quiet: bool,
@@ -340,6 +350,7 @@ def _load(
     _check_extras()
     from edgemem.data import load
     from edgemem.data.readers import declared
+    from edgemem.train.others import with_others
 
     data = load(
         root,
@@ -349,6 +360,8 @@ def _load(
         seed=seed,
         background=background,
     )
+    if others is not None:
+        data = with_others(data, others, cache, seed)
     if not quiet:
         click.echo("\n".join(data.report.lines()), err=True)
         click.echo(

@@ -251,6 +251,9 @@ def _in_rooms(name: str, **changes: Any) -> Recipe:
 
 
 _CONTINUOUS: dict[str, Any] = {
+    # smoothed targets bring the posteriors of all that is accepted to one value, which leaves a
+    # threshold nothing to go by
+    "smoothing": 0.0,
     "unknown": 3.5,
     "parts": 0.5,
     "adjustment": 1.0,
