@@ -1,0 +1,163 @@
+"""Whether this machine can listen for weeks, check by check, with remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgemem.errors import EdgememError
+from edgemem.listen import doctor_machine as machine
+from edgemem.listen import doctor_sound as sound
+from edgemem.listen.doctor_findings import FAILED, Finding, failed, of_error, ok, warning
+from edgemem.listen.doctor_probes import Hearing, Packages, Probes
+
+INTERPRETERS = ("tflite-runtime", "ai-edge-litert", "tensorflow")
+"""In the order in which a network looks for them."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be examined.
+
+    Parameters
+    ----------
+    file : str
+        A converted network, a model, or the name of a pretrained one.
+    microphone : bool
+        Whether sound is to come from a microphone.
+    device, recorder : str, optional
+        As ``edgemem listen`` takes them.
+    """
+
+    file: str
+    microphone: bool = True
+    device: str | None = None
+    recorder: str | None = None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found.
+
+    Parameters
+    ----------
+    file : str
+    findings : tuple of Finding
+    """
+
+    file: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that is needed does not work."""
+        return any(finding.level == FAILED for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, as JSON values."""
+        return asdict(self)
+
+
+def examine(wish: Wish, probes: Probes) -> Examination:
+    """Look at everything that listening needs.
+
+    Parameters
+    ----------
+    wish : Wish
+    probes : Probes
+        The machine.
+    """
+    packages = probes.packages()
+    findings = [python(probes), interpreter(packages), numpy_version(packages)]
+    if findings[-1].level == FAILED:  # the interpreter would fill the screen
+        findings.append(failed("network", "not tried", "mend numpy first"))
+    else:
+        findings += network(wish.file, probes)
+    if wish.microphone:
+        findings += sound.checks(probes, wish.device, wish.recorder)
+    findings += machine.checks(probes)
+    return Examination(wish.file, tuple(findings))
+
+
+def python(probes: Probes) -> Finding:
+    """Which Python on which machine, and whether interpreters are built for it."""
+    version, processor, glibc = probes.python()
+    shown = f"{'.'.join(map(str, version))} on {processor}"
+    if glibc is not None:
+        shown += f", glibc {'.'.join(map(str, glibc))}"
+        if glibc < (2, 34) and processor.startswith(("arm", "aarch64")):
+            return warning(
+                "python",
+                shown,
+                "interpreters for ARM are built for glibc 2.34 and later: "
+                "use Raspberry Pi OS Bookworm (Debian 12) or later",
+            )
+    return ok("python", shown)
+
+
+def interpreter(packages: Packages) -> Finding:
+    """Which TFLite interpreter this Python uses."""
+    there = [name for name in INTERPRETERS if name in packages]
+    if not there:  # a network of another target needs none
+        return warning(
+            "interpreter",
+            f"none of {', '.join(INTERPRETERS)} is installed",
+            "install one with: pip install 'edgemem[tflite]'",
+        )
+    used, *others = there
+    shown = f"{used} {packages[used]}"
+    return ok("interpreter", shown + (f" (unused: {', '.join(others)})" if others else ""))
+
+
+def numpy_version(packages: Packages) -> Finding:
+    """Whether NumPy and the interpreter go together."""
+    version = packages.get("numpy", "")
+    if "tflite-runtime" in packages and _major(version) >= 2:
+        return failed(
+            "numpy",
+            f"{version}, and tflite-runtime was built for numpy 1",
+            "install an older one with: pip install 'numpy<2'",
+        )
+    return ok("numpy", version)
+
+
+def _major(version: str) -> int:
+    head = version.partition(".")[0]
+    return int(head) if head.isdigit() else 0
+
+
+BROKEN = (EdgememError, ImportError, OSError, SystemError)
+"""What opening a network raises; an interpreter of another machine fails as it is imported."""
+
+
+def network(file: str, probes: Probes) -> Sequence[Finding]:
+    """Whether the network opens, gives what its file says it gives, and how long it takes."""
+    try:
+        hearing = probes.network(file)
+    except BROKEN as error:
+        again = "install the interpreter again: pip install --force-reinstall 'edgemem[tflite]'"
+        return [of_error("network", error, again)]
+    return [ok("network", f"{file} runs with {hearing.engine}{_golden(hearing)}"), loop(hearing)]
+
+
+def _golden(hearing: Hearing) -> str:
+    found = hearing.verification
+    if found is None:
+        return ""
+    return (
+        f"; golden vectors: {found.decisions:.0%} of {found.steps} decisions and "
+        f"{found.equal:.0%} of the steps equal, distance {found.distance:.2g} of "
+        f"{found.allowed:.2g} allowed"
+    )
+
+
+def loop(hearing: Hearing) -> Finding:
+    """How much of a processor core hearing takes."""
+    shown = f"{hearing.share:.1%} of one core, sound to events"
+    smaller = "use a smaller network (edgemem models) or end what else runs here"
+    if hearing.share >= 1:
+        return failed("cpu share", f"{shown}: slower than sound comes", smaller)
+    if hearing.share > 0.3:
+        return warning("cpu share", shown, smaller)
+    return ok("cpu share", shown)
