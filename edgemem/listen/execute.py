@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -86,6 +87,7 @@ class Execute:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._threads: set[threading.Thread] = set()
         self._why = ""
+        self._ending = False
         name = self._arguments[0]
         self._skipped = Counted(
             report,
@@ -115,6 +117,7 @@ class Execute:
         for thread in self._copy():
             thread.join(max(0.0, end - time.monotonic()))
         with self._lock:
+            self._ending = True
             left = list(self._running)
         for child in left:
             child.terminate()
@@ -170,7 +173,7 @@ class Execute:
         finally:
             with self._lock:
                 self._running.discard(child)
-        if status:
+        if status and not self._ending:
             self._fail(f"ended with status {status}")
 
     def _fail(self, why: str) -> None:
@@ -180,6 +183,6 @@ class Execute:
 
 
 def _filled(argument: str, values: dict[str, str]) -> str:
-    for name, text in values.items():
-        argument = argument.replace(f"{{{name}}}", text)
-    return argument
+    """Values in their places, at once: what a value holds is no place."""
+    places = "|".join(values)
+    return re.sub(rf"\{{({places})\}}", lambda found: values[found.group(1)], argument)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgemem.errors import EdgememError
 from edgemem.listen.buffer import Block, Buffer
 from edgemem.listen.reports import Counted, Report
 from edgemem.listen.types import Controls, Heard, Moment, Sink
@@ -173,8 +174,13 @@ class Loop:
 
     def _adopt(self) -> None:
         config = self._controls.take()
-        if config is not None:
+        if config is None:
+            return
+        try:
             self._listener.adopt(config)
+        except EdgememError as error:
+            self._report(f"{error}; the rules stay as they were")
+            self._controls.propose(self._listener.detector.config)
 
     def _greet(self) -> None:
         if not self._started:

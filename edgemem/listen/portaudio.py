@@ -41,6 +41,12 @@ def load() -> Any:
     return sounddevice
 
 
+def refresh(sounddevice: Any) -> None:
+    """Let PortAudio see what came or went: it looks for devices only when it starts."""
+    sounddevice._terminate()
+    sounddevice._initialize()
+
+
 class PortAudio:
     """A microphone as PortAudio has it.
 
@@ -57,6 +63,7 @@ class PortAudio:
     def __init__(self, device: str | None = None, patience: float = 5.0) -> None:
         self._device = int(device) if device is not None and device.isdigit() else device
         self._patience = patience
+        self._opened = False
 
     def blocks(self, stop: threading.Event) -> Sounds:
         """See :class:`~edgemem.listen.sources.Source`.
@@ -94,9 +101,9 @@ class PortAudio:
             inbox.put((bytes(data), bool(status.input_overflow)))
 
         try:
-            # Devices that came or went since the last time are seen by starting PortAudio anew.
-            sounddevice._terminate()
-            sounddevice._initialize()
+            if self._opened:
+                refresh(sounddevice)
+            self._opened = True
             if self._device is None and sounddevice.default.device[0] < 0:
                 raise DeviceError(
                     "there is no microphone: PortAudio finds none; plug one in, or see what "

@@ -169,8 +169,8 @@ class Recorder:
         try:
             yield cast(BinaryIO, child.stdout), complaints
         finally:
+            child.stdout.close()  # one that is stuck in writing looks up
             _end(child)
-            child.stdout.close()
             complaints.close()
 
 
