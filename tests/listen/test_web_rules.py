@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_refused_wish_moves_nothing() -> None:
 
 @pytest.mark.parametrize("label", ["no", "käse brot", 'a"b\\c', "a.b", "line\nbreak"])
 def test_the_rule_file_says_the_rule(label: str) -> None:
-    tomllib: Any = pytest.importorskip("tomllib")
+    tomllib: Any = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
     config = DetectorConfig(
         window=30,
         threshold=0.123457,
