@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgemem.runtime import integer_detector as integer
 from edgemem.runtime.integer_detector import IntegerRule
 
@@ -20,10 +22,13 @@ def detector_c(rule: IntegerRule, bits: int, prefix: str) -> CPart:
         A lower-case C identifier.
     """
     n_labels = len(rule.labels)
-    ring = n_labels * rule.window
+    n_averages = len(rule.averages)
+    ring = n_labels * rule.longest
     sizes = {
         "n_labels": n_labels,
-        "window": rule.window,
+        "n_averages": n_averages,
+        "n_sums": n_labels * n_averages,
+        "longest": rule.longest,
         "ring": ring,
         "logit": f"int{bits}_t",
         "prefix": prefix,
@@ -31,12 +36,17 @@ def detector_c(rule: IntegerRule, bits: int, prefix: str) -> CPart:
     source = render(
         "detector.c.in",
         **sizes,
-        threshold=rule.threshold,
-        release=rule.release,
-        quiet=rule.quiet,
-        multiplier=rule.multiplier,
-        shift=rule.shift,
-        half=(1 << rule.shift) >> 1,
+        longest_quiet=max(rule.quiet),
+        averages=_structures(
+            f"{{{a.window}, {a.multiplier}U, {a.shift}U, UINT64_C({(1 << a.shift) >> 1})}}"
+            for a in rule.averages
+        ),
+        rules=_structures(
+            f"{{{threshold}, {release}, {quiet}, {average}}}"
+            for threshold, release, quiet, average in zip(
+                rule.threshold, rule.release, rule.quiet, rule.average
+            )
+        ),
         octave_bits=integer.OCTAVE_BITS,
         rest_bits=integer.REST_BITS,
         vanished=integer.VANISHED,
@@ -45,5 +55,15 @@ def detector_c(rule: IntegerRule, bits: int, prefix: str) -> CPart:
         n_powers=len(integer.POWER_TABLE),
     )
     header = render("detector.h.in", **sizes, PREFIX=prefix.upper())
-    ram = 4 * n_labels + 12 + ring * bits // 8 + n_labels
-    return CPart(header, source, -(-ram // 4) * 4, 4 * len(integer.POWER_TABLE) + n_labels)
+    ram = 4 * n_labels * n_averages + 12 + ring * bits // 8 + n_labels
+    flash = 4 * len(integer.POWER_TABLE) + (1 + _RULE) * n_labels + _AVERAGE * n_averages
+    return CPart(header, source, -(-ram // 4) * 4, flash)
+
+
+_RULE = 12
+_AVERAGE = 24
+"""Bytes of the structures of a label and of a window."""
+
+
+def _structures(values: Iterable[str]) -> str:
+    return ",\n    ".join(values)

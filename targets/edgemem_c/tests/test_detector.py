@@ -25,6 +25,26 @@ CASES = {
     "no memory": (DetectorConfig(1, 1e-6, 0.0, 0.0, ignore=()), 8, 0.2),
     "sure": (DetectorConfig(3, 1.0, 1.0, 0.04), 16, 0.01),
     "fine": (DetectorConfig(window=300), 16, 1e-9),
+    "own windows": (
+        DetectorConfig(
+            9,
+            0.5,
+            0.4,
+            0.1,
+            keywords={
+                "yes": {"window": 3, "threshold": 0.4, "release": 0.1, "refractory": 0.0},
+                "no": {"window": 21, "threshold": 0.9},
+                "down": {"window": 3, "refractory": 1.0},
+            },
+        ),
+        8,
+        0.1,
+    ),
+    "own levels": (
+        DetectorConfig(5, 0.5, 0.4, 0.1, keywords={"up": {"threshold": 0.9999}, "no": {}}),
+        16,
+        0.001,
+    ),
     "coarse": (DetectorConfig(window=2, refractory=0.0), 8, 900.0),
 }
 
