@@ -87,6 +87,7 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
     unit.check_name(name)
     if options["source"] is not None and options["device"] is not None:
         raise ConfigError("--source and --device: sound comes from one of them; name one")
+    _check_extras(options)
     network = open_network(file)
     words, read = _words(file, name, options)
     if options["config"] is not None:
@@ -109,6 +110,20 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
         bound=unit_paths.bound(paths),
         keeps=options["record_events"],
     )
+
+
+def _check_extras(options: dict[str, Any]) -> None:
+    """Refuse what this installation, from which the unit runs, cannot do."""
+    from importlib.util import find_spec
+
+    from edgemem.errors import MissingExtraError
+
+    for extra, module, package in (
+        ("mqtt", "paho", "paho-mqtt"),
+        ("web", "websockets", "websockets"),
+    ):
+        if options[extra] is not None and find_spec(module) is None:
+            raise MissingExtraError(f"--{extra}", package, extra)
 
 
 def _words(file: str, name: str, options: dict[str, Any]) -> tuple[list[str], list[str]]:

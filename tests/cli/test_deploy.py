@@ -168,6 +168,17 @@ def test_what_cannot_work_is_one_sentence_and_no_file(
     assert sorted(place.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("words", "extra"), [(["--mqtt", "x"], "mqtt"), (["--web", "1"], "web")])
+def test_an_extra_that_is_missing_is_said_before_the_service_fails(
+    place: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], extra: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = CliRunner().invoke(main, ["deploy", NETWORK, "--systemd", *words])
+    assert result.exit_code == 1
+    assert f"pip install 'edgemem[{extra}]'" in result.stderr
+    assert not (place / "edgemem.service").exists()
+
+
 def test_the_kind_of_service_must_be_named() -> None:
     result = CliRunner().invoke(main, ["deploy", NETWORK])
     assert result.exit_code == 2
