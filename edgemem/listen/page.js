@@ -395,7 +395,7 @@ function adopt(message) {
     row.row.classList.toggle("own", rule.own.includes(label));
   }
   $("toml").textContent = rule.toml;
-  $("reset").hidden = rule.toml === facts.rule.toml;
+  $("reset").hidden = !rule.moved;
 }
 
 // --- events ---

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from edgemem.listen.types import Controls, Moment
+    from edgemem.runtime.detector import DetectorConfig
 
 LIVE = "/live"
 FILES = {
@@ -164,7 +165,7 @@ class WebSink:
         self._new_texts.extend(event_message(heard) for heard in moment.events)
         if self._controls.current is not self._rule:
             self._rule = self._controls.current
-            self._new_texts.append(rule_message(self._rule, self._facts.labels))
+            self._new_texts.append(self._rule_message(self._rule))
         now = time.monotonic()
         if self._status is not None and now - self._told >= 1.0:
             self._told = now
@@ -184,6 +185,9 @@ class WebSink:
         self._new_frames.append(
             Frames.of(end, np.concatenate(features), np.concatenate(posteriors), max(peaks))
         )
+
+    def _rule_message(self, rule: DetectorConfig) -> dict[str, Any]:
+        return rule_message(rule, self._facts.labels, self._sliders.made(rule))
 
     def _wake(self, action: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the thread has ended
@@ -359,6 +363,6 @@ class WebSink:
             "sample_rate": facts.sample_rate,
             "stack": facts.stack,
             "axis": facts.axis,
-            "rule": rule_message(self._controls.current, facts.labels),
+            "rule": self._rule_message(self._controls.current),
             "events": list(self._events),
         }

@@ -105,6 +105,8 @@ def as_toml(config: DetectorConfig) -> str:
     """A decision rule as the rule file that ``edgemem listen --config`` reads."""
     lines = [f"window = {config.window}"]
     lines += [f"{name} = {_number(getattr(config, name))}" for name in _REALS]
+    if config.ignore != DetectorConfig().ignore:
+        lines.append(f"ignore = {json.dumps(config.ignore, ensure_ascii=False)}")
     for label, rule in config.keywords.items():
         own = {name: getattr(rule, name) for name in ("window", *_REALS)}
         given = [f"{name} = {_number(value)}" for name, value in own.items() if value is not None]
@@ -121,13 +123,25 @@ def _number(value: float) -> str:
 
 
 def _key(label: str) -> str:
-    return label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else json.dumps(label)
+    return (
+        label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else json.dumps(label, ensure_ascii=False)
+    )
 
 
-def rule_message(config: DetectorConfig, labels: Sequence[str]) -> dict[str, Any]:
-    """The decision rule, each keyword's threshold in it, and its TOML."""
+def rule_message(config: DetectorConfig, labels: Sequence[str], moved: bool) -> dict[str, Any]:
+    """The decision rule, each keyword's threshold in it, and its TOML.
+
+    Parameters
+    ----------
+    config : DetectorConfig
+    labels : sequence of str
+        All labels.
+    moved : bool
+        Whether sliders made it.
+    """
     return {
         "kind": "rule",
+        "moved": moved,
         "window": config.window,
         "threshold": config.threshold,
         "release": config.release,
@@ -158,6 +172,10 @@ class Sliders:
         self._labels = tuple(labels)
         self._base = self._last = controls.current
         self._thresholds: dict[str | None, float] = {}
+
+    def made(self, config: DetectorConfig) -> bool:
+        """Whether a rule is what the sliders made, and not what they found."""
+        return config is self._last and bool(self._thresholds)
 
     def hear(self, message: str | bytes) -> None:
         """Propose what a message from the page asks for.

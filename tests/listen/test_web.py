@@ -170,6 +170,9 @@ def test_a_slider_proposes_a_rule_and_every_page_is_told() -> None:
         rule = told(other, "rule")
         assert rule["thresholds"] == {"yes": 0.3, "no": 0.4}
         assert rule["own"] == ["yes"]
+        assert rule["moved"]
+        with opened(sink) as late:
+            assert told(late, "hello")["rule"] == rule
         page.send(json.dumps({"kind": "reset"}))
         until(lambda: controls.current.threshold == 0.8, "the rule of the beginning")
         assert not controls.current.keywords

@@ -73,7 +73,7 @@ def test_a_refused_wish_moves_nothing() -> None:
     assert controls.take() is None
 
 
-@pytest.mark.parametrize("label", ["no", "käse brot", 'a"b\\c', "a.b", "line\nbreak"])
+@pytest.mark.parametrize("label", ["no", "käse brot", 'a"b\\c', "a.b", "line\nbreak", "👂"])
 def test_the_rule_file_says_the_rule(label: str) -> None:
     tomllib: Any = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
     config = DetectorConfig(
@@ -81,6 +81,7 @@ def test_the_rule_file_says_the_rule(label: str) -> None:
         threshold=0.123457,
         release=0.0,
         refractory=1.0,
+        ignore=("_silence_", label),
         keywords={label: KeywordRule(window=12, threshold=0.9), "quiet": KeywordRule()},
     )
     assert tomllib.loads(as_toml(config)) == {
@@ -88,5 +89,6 @@ def test_the_rule_file_says_the_rule(label: str) -> None:
         "threshold": 0.123457,
         "release": 0.0,
         "refractory": 1.0,
+        "ignore": ["_silence_", label],
         "keywords": {label: {"window": 12, "threshold": 0.9}},
     }
