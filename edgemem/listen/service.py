@@ -180,7 +180,7 @@ def _rules(network: Network, config: Path | None) -> DetectorConfig:
         return network.detector
     from edgemem.listen.rules import read_rules
 
-    return read_rules(config, network.detector, network.labels)
+    return read_rules(config, network.detector, network.labels, network.frontend.frame_period)
 
 
 def status_of(signal_number: int | None) -> int:
