@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+LIMIT = 3600.0
+"""Seconds after which a program is stopped that should have ended by itself."""
+
 
 class Failed(Exception):  # noqa: N818  (as in English)
     """Something that had to work did not; the message is one sentence."""
@@ -96,8 +99,12 @@ class Machine:
                 stdin=given,
                 stdout=out,
                 stderr=err,
+                start_new_session=True,
             )
+            watch = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+            watch.start()
             _, status, used = os.wait4(process.pid, 0)
+            watch.cancel()
             process.returncode = os.waitstatus_to_exitcode(status)
             wall = time.perf_counter() - start
             texts = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pi import generated_c
+from pi import generated_c, instructions, userland
 from pi.machine import Machine
 from pi.readme import Steps
 from pi.report import Report
@@ -197,6 +197,32 @@ def generated(report: Report, here: Machine, arch: Arch, name: str, sound: Path)
     emulated = generated_c.outputs(program, raw, arch.emulator)
     detail = f"{len(native):,} bytes of labels, posteriors and logits"
     report.check(f"{name}: generated C", bool(native) and native == emulated, detail)
+
+
+def counted(
+    report: Report, arch: Arch, there: Machine, work: Path, networks: Sequence[str], clip: Path
+) -> None:
+    """Executed instructions, where a QEMU is installed that counts them."""
+    tree = userland.tree_of(arch, work)
+    counter = instructions.counter(arch, there, tree, work)
+    if counter is None:
+        report.facts["instructions"] = "not counted: needs the package qemu-user"
+        return
+    sound = samples(clip)
+    for name in networks:
+        program = instructions.command(tree, "run", name, "-")
+        frame, rest = counter.per_frame(program, sound)
+        generated = work / name / f"every_frame-{arch.name}"
+        in_c, _ = counter.per_frame([generated], sound)
+        report.row(
+            f"Executed {arch.name} instructions",
+            network=name,
+            **{
+                "`edgemem run`, 20 ms of sound": f"{frame:,.0f}",
+                "its start": f"{rest:,}",
+                "generated C, 20 ms of sound": f"{in_c:,.0f}",
+            },
+        )
 
 
 def native_figures(report: Report, here: Machine, name: str, sound: Sound) -> None:

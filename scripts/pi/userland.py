@@ -115,7 +115,7 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
     Failed
         If the packages cannot be had.
     """
-    tree = work / f"{arch.name}-tree"
+    tree = tree_of(arch, work)
     _unpack(arch, tree)
     _show_board(arch, tree)
     environment, lent = pip_settings()
@@ -144,6 +144,11 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
         environment,
         venv_options=arch.venv_options,
     )
+
+
+def tree_of(arch: Arch, work: Path) -> Path:
+    """Where a userland lies."""
+    return work / f"{arch.name}-tree"
 
 
 def pip_settings() -> tuple[dict[str, str], list[str]]:
