@@ -106,7 +106,7 @@ def as_toml(config: DetectorConfig) -> str:
     lines = [f"window = {config.window}"]
     lines += [f"{name} = {_number(getattr(config, name))}" for name in _REALS]
     if config.ignore != DetectorConfig().ignore:
-        lines.append(f"ignore = {json.dumps(config.ignore, ensure_ascii=False)}")
+        lines.append(f"ignore = {_text(config.ignore)}")
     for label, rule in config.keywords.items():
         own = {name: getattr(rule, name) for name in ("window", *_REALS)}
         given = [f"{name} = {_number(value)}" for name, value in own.items() if value is not None]

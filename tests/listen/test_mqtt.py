@@ -63,6 +63,7 @@ class Mosquitto:
             "\n".join(
                 [
                     f"listener {self.port} 127.0.0.1",
+                    "user root",  # as root it would leave, and could not read the folder
                     "persistence true",
                     f"persistence_location {folder}/",
                     "autosave_on_changes true",
@@ -155,9 +156,6 @@ def sending(broker: Broker, **options: Any) -> Iterator[tuple[MqttSink, list[str
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    tmp_path.chmod(0o777)  # mosquitto leaves root behind
-    for parent in (tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(parent.stat().st_mode | 0o011)
     broker = Mosquitto(tmp_path)
     yield broker
     broker.kill()
@@ -255,7 +253,6 @@ def test_a_refused_password_is_said_once_and_tried_again(
     tool = shutil.which("mosquitto_passwd")
     assert tool is not None
     subprocess.run([tool, "-c", "-b", str(passwords), "pi", "right"], check=True)
-    passwords.chmod(0o644)
     guarded = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}")
     guarded.start()
     try:
@@ -264,7 +261,6 @@ def test_a_refused_password_is_said_once_and_tried_again(
             until(lambda: bool(said), "word of the refusal")
             # The right password under the same name: what was wrong is mended on the broker.
             subprocess.run([tool, "-b", str(passwords), "pi", "wrong"], check=True)
-            passwords.chmod(0o644)
             time.sleep(2.5)  # two more refusals
             assert len(said) == 1
             assert guarded.process is not None
@@ -294,7 +290,6 @@ def test_a_certificate_is_checked(tmp_path: Path, mosquitto: Mosquitto) -> None:
         check=True,
         capture_output=True,
     )
-    key.chmod(0o644)
     secure = Mosquitto(
         tmp_path, "allow_anonymous true", f"certfile {certificate}", f"keyfile {key}"
     )
