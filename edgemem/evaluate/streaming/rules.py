@@ -38,8 +38,7 @@ def rule_of(config: DetectorConfig, labels: Sequence[str], frame_period: float) 
     frame_period : float
         Time between two logit vectors, in seconds.
     """
-    rule = getattr(config, "rule", lambda label: config)
-    resolved = [rule(label) for label in labels]
+    resolved = [config.rule(label) for label in labels]
     fires = tuple(label not in config.ignore for label in labels)
     levels = {
         number: Levels(rule.threshold, rule.release, frames_in(rule.refractory, frame_period))
