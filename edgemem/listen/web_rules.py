@@ -123,9 +123,12 @@ def _number(value: float) -> str:
 
 
 def _key(label: str) -> str:
-    return (
-        label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else json.dumps(label, ensure_ascii=False)
-    )
+    return label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else _text(label)
+
+
+def _text(value: str | Sequence[str]) -> str:
+    # TOML takes JSON's strings, but no halves of a character beyond the sixteen bits.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def rule_message(config: DetectorConfig, labels: Sequence[str], moved: bool) -> dict[str, Any]:
