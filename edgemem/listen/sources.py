@@ -22,6 +22,9 @@ from edgemem.runtime.sources import SAMPLE_RATE, clip_blocks, pcm_blocks, standa
 BLOCK = SAMPLE_RATE // 25
 """Samples that come together: 40 ms, two frames of most networks."""
 
+MANY = 10 * BLOCK
+"""Most samples that are taken at once from a pipe or a file that has them all."""
+
 STDIN = "-"
 RAW = (".raw", ".pcm")
 
@@ -66,12 +69,15 @@ class Clip:
     Parameters
     ----------
     path : path
+    block : int
+        Samples that come together.
     """
 
     live = False
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, block: int = BLOCK) -> None:
         self._path = path
+        self._block = block
 
     def blocks(self, stop: threading.Event) -> Sounds:
         """See :class:`Source`.
@@ -81,7 +87,7 @@ class Clip:
         AudioError, MissingExtraError
             As :func:`~edgemem.runtime.sources.clip_blocks`.
         """
-        for samples in clip_blocks(self._path, BLOCK):
+        for samples in clip_blocks(self._path, self._block):
             yield Sound(samples)
 
 
@@ -92,12 +98,15 @@ class Pipe:
     ----------
     stream : binary file
         With a file descriptor; it is closed at the end of the sound.
+    block : int
+        Most samples that come together; what is there comes at once.
     """
 
     live = False
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, block: int = MANY) -> None:
         self._stream = stream
+        self._block = block
 
     def blocks(self, stop: threading.Event) -> Sounds:
         """See :class:`Source`.
@@ -109,7 +118,7 @@ class Pipe:
         """
         with self._stream:
             reader = Descriptor(self._stream.fileno(), stop)
-            for samples in pcm_blocks(reader, BLOCK):
+            for samples in pcm_blocks(reader, self._block):
                 yield Sound(samples)
 
 
@@ -200,9 +209,9 @@ def source_of(name: str, fast: bool) -> Source:
         # Opened once before, so that what is refused is refused before anything is set up.
         with closing(clip_blocks(path, BLOCK)) as blocks:
             next(blocks)
-        source: Source = Clip(path)
+        source: Source = Clip(path, MANY if fast else BLOCK)
     else:
-        source = Pipe(_open(path))
+        source = Pipe(_open(path), MANY if fast or flows else BLOCK)
     return source if fast or flows else Paced(source)
 
 
