@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgemem.errors import ConfigError
+from edgemem.listen.rules import read_rules
 from edgemem.listen.types import Controls
 from edgemem.listen.web_rules import Reset, Sliders, Wish, as_toml, dialled, parse_wish
 from edgemem.runtime.detector import DetectorConfig, KeywordRule
@@ -92,3 +94,12 @@ def test_the_rule_file_says_the_rule(label: str) -> None:
         "ignore": ["_silence_", label],
         "keywords": {label: {"window": 12, "threshold": 0.9}},
     }
+
+
+def test_the_rule_file_is_read_back_by_config(tmp_path: Path) -> None:
+    config = DetectorConfig(
+        window=30, threshold=0.7, release=0.3, keywords={"no": KeywordRule(threshold=0.9)}
+    )
+    file = tmp_path / "kws.toml"
+    file.write_text(as_toml(config), encoding="utf-8")
+    assert read_rules(file, DetectorConfig(), LABELS, 0.02) == config
