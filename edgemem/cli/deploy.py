@@ -93,7 +93,8 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
     if options["config"] is not None:
         from edgemem.listen.rules import read_rules
 
-        read_rules(options["config"], network.detector, network.labels)
+        frame_period = network.frontend.frame_period
+        read_rules(options["config"], network.detector, network.labels, frame_period)
     start = unit_paths.program()
     paths = {*unit_paths.installation(), *read}
     if options["user"] is None:
