@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from edgemem.data.cache import Progress
     from edgemem.data.scenes.material import Where
     from edgemem.data.scenes.schedule import Plan
-    from edgemem.evaluate.streaming.study import Running
+    from edgemem.evaluate.streaming.study import Running, Take
+    from edgemem.runtime.detector import DetectorConfig
+    from edgemem.runtime.network import Network
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path)
 
 _OPTIONS = (
-    click.option("--hours", default=1.0, show_default=True, help="Length of the sound."),
+    click.option("--hours", type=float, help="Length of the sound; by default 1, or 10 to tune."),
     click.option(
         "--snr",
         default="clean,20,10,5,0",
@@ -54,6 +57,14 @@ _OPTIONS = (
     click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes."),
     click.option("--work", type=FOLDER, help="Folder of finished parts: a killed run goes on."),
     click.option("--plot", type=FOLDER, help="PNG file for the curves."),
+    click.option("--tune", is_flag=True, help="Set window and thresholds on validation sound."),
+    click.option(
+        "--false-accepts",
+        default=0.5,
+        show_default=True,
+        help="Wanted false accepts an hour, all keywords together.",
+    ),
+    click.option("--out", type=FOLDER, help="Where --tune writes the file with its new rule."),
 )
 
 
@@ -62,6 +73,25 @@ def options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def check_use(stream: bool, carry: float, given: Mapping[str, Any]) -> None:
+    """Refuse options that would not be looked at.
+
+    Raises
+    ------
+    ConfigError
+        It names the first one.
+    """
+    from edgemem.errors import ConfigError
+
+    if stream and carry:
+        raise ConfigError("--carry is for single clips; a stream carries on by itself")
+    if not stream:
+        context = click.get_current_context()
+        for name in given:
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise ConfigError(f"--{name.replace('_', '-')} needs --stream")
 
 
 def where_of(
@@ -80,7 +110,7 @@ def plan_of(given: Mapping[str, Any]) -> Plan:
     from edgemem.data.scenes.schedule import Plan
 
     return Plan(
-        hours=given["hours"],
+        hours=(10.0 if given["tune"] else 1.0) if given["hours"] is None else given["hours"],
         snr=ratios(given["snr"]),
         keywords=given["keyword_rate"],
         others=given["other_rate"],
@@ -137,33 +167,82 @@ def progress_of(label: str) -> Iterator[Progress | None]:
 def run(
     file: str,
     data: Path,
-    split: str,
+    split: str | None,
     protocol: str | None,
     background: Path | None,
     as_json: bool,
     given: Mapping[str, Any],
 ) -> None:
-    """Hear a scene and print the figures."""
+    """Hear a scene, tune if asked to, and print the figures."""
     from edgemem.evaluate.streaming.study import about, gather, record, score
     from edgemem.runtime.network import open_network
 
+    tuning = given["tune"]
     plan = plan_of(given)
-    where = where_of(data, split, protocol, background, given)
+    where = where_of(data, split or _split(tuning), protocol, background, given)
     network = open_network(file)
+    if tuning:
+        _check_tuning(network.path, where.split, plan.hours, given)
     with progress_of("reading") as progress:
         material = gather(network, where, progress)
     with progress_of("hearing") as progress:
         take = record(network, material, plan, running_of(given, progress))
-    scores = score(network, take, tolerance=given["tolerance"])
-    facts = about(network, where, plan, take)
+    facts = {**about(network, where, plan, take), "tolerance": given["tolerance"]}
+    rule = network.detector
+    if tuning:
+        rule, told = _tuned(network, take, given)
+        facts["tuned"] = told
+    scores = score(network, take, rule, tolerance=given["tolerance"])
     if given["plot"] is not None:
         from edgemem.evaluate.streaming.picture import draw
 
         draw(scores, given["plot"], network.path.name)
     if as_json:
-        click.echo(json.dumps({**facts, "tolerance": given["tolerance"], **scores.to_dict()}))
+        click.echo(json.dumps({**facts, **scores.to_dict()}))
         return
     click.echo("\n".join([*_lines(facts), *material.report.lines(), *scores.lines()]))
+
+
+def _split(tuning: bool) -> str:
+    return "validation" if tuning else "test"
+
+
+def _check_tuning(path: Path, split: str, hours: float, given: Mapping[str, Any]) -> None:
+    """Refuse what cannot be tuned, before anything is heard."""
+    from edgemem.errors import ConfigError
+    from edgemem.evaluate.streaming.tuning import check_rate
+    from edgemem.evaluate.streaming.writing import check_changeable
+    from edgemem.files import check_writable
+
+    if split != "validation":
+        raise ConfigError(
+            f"--tune on the split {split}: thresholds are set on validation sound only, so that "
+            "figures on others mean something; leave --split out"
+        )
+    if given["out"] is None:
+        raise ConfigError("--tune needs --out, the file to write; the given one stays as it is")
+    check_rate(given["false_accepts"], hours)
+    check_changeable(path)
+    check_writable(given["out"])
+
+
+def _tuned(
+    network: Network, take: Take, given: Mapping[str, Any]
+) -> tuple[DetectorConfig, dict[str, Any]]:
+    """The new rule, written, and what is to be said of it."""
+    from edgemem.evaluate.streaming.tuning import tune
+    from edgemem.evaluate.streaming.writing import with_rule
+    from edgemem.files import write_atomic
+
+    tuned = tune(network, [take], given["false_accepts"], tolerance=given["tolerance"])
+    write_atomic(given["out"], with_rule(network.path, tuned.rule))
+    return tuned.rule, {
+        "wanted": given["false_accepts"],
+        "out": str(given["out"]),
+        "detector": tuned.rule.to_dict(),
+        "held_out": tuned.chosen.to_dict(),
+        "tried": [one.to_dict() for one in tuned.tried],
+    }
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -173,3 +252,15 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         f"{facts['words_heard_before']:.0f} of them heard before; "
         f"{facts['noise_share']:.0%} of the time without words"
     )
+    if "tuned" in facts:
+        tuned = facts["tuned"]
+        held = tuned["held_out"]
+        rule = tuned["detector"]
+        kind = "one threshold" if held["share"] == "common" else "a threshold each"
+        yield (
+            f"tuned for {tuned['wanted']:g} false accepts an hour: window {held['window']}, {kind}; "
+            f"held-out parts miss {held['false_reject_rate']:.2%}; written to {tuned['out']}"
+        )
+        own = {label: one["threshold"] for label, one in rule.get("keywords", {}).items()}
+        each = own or {"all": rule["threshold"]}
+        yield "  " + ", ".join(f"{label} {value:.4f}" for label, value in each.items())

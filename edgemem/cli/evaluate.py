@@ -27,9 +27,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
-    default="test",
-    show_default=True,
-    help="Which clips.",
+    help="Which clips; by default test, with --tune validation.",
 )
 @click.option(
     "--carry",
@@ -46,7 +44,7 @@ def command(
     data: Path,
     stream: bool,
     protocol: str | None,
-    split: str,
+    split: str | None,
     carry: float,
     background: Path | None,
     as_json: bool,
@@ -61,6 +59,7 @@ def command(
     signal-to-noise ratios and known times; what is counted are false accepts an hour, missed
     keywords, and the time from the end of a word to its event.
     """
+    _streaming.check_use(stream, carry, given)
     if stream:
         _streaming.run(file, data, split, protocol, background, as_json, given)
         return
@@ -70,7 +69,7 @@ def command(
     from edgemem.runtime.network import open_network
 
     network = open_network(file)
-    scores = evaluate_clips(network, data, protocol, split, carry, background, progress)
+    scores = evaluate_clips(network, data, protocol, split or "test", carry, background, progress)
     times = latency(network)
     if as_json:
         about = {"file": str(network.path), "carry": carry, "latency": times.to_dict()}

@@ -57,7 +57,7 @@ def apart(table: Table, rates: Floats) -> Ints:
     wanted = [highest, *((misses + price * accepts).argmin(axis=0) for price in _PRICES)]
     costs = np.array([accepts[places, columns].sum() for places in wanted])
     fit = np.searchsorted(np.maximum.accumulate(costs), rates * table.hours.sum(), side="right")
-    return np.array(wanted)[np.maximum(fit - 1, 0)]
+    return np.asarray(np.array(wanted)[np.maximum(fit - 1, 0)])
 
 
 def tail(table: Table) -> Floats:
@@ -71,7 +71,7 @@ def tail(table: Table) -> Floats:
     counts = np.maximum.accumulate(counts[::-1])[::-1]
     few = counts < TAIL
     if not few.any() or few.all():
-        return counts if not few.all() else counts + 0.5
+        return np.asarray(counts if not few.all() else counts + 0.5)
     start = int(np.argmax(few)) - 1
     odds = table.odds
     # the area under the rest of the counts is the sum of the excesses
@@ -79,7 +79,7 @@ def tail(table: Table) -> Floats:
     excess = float(areas.sum() / counts[start])
     values = counts.copy()
     values[start:] = counts[start] * np.exp(-(odds[start:] - odds[start]) / max(excess, 1e-6))
-    return values
+    return np.asarray(values)
 
 
 def expected(table: Table) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def score(
     take: Take,
     rule: DetectorConfig | None = None,
     tolerance: float = TOLERANCE,
+    shifts: Sequence[float] | None = None,
 ) -> StreamScores:
     """Figures of a decision rule on what a network said.
 
@@ -124,6 +126,8 @@ def score(
         By default the file's own.
     tolerance : float
         Time after a word within which an event still belongs to it, in seconds.
+    shifts : sequence of float, optional
+        Points of the curve; by default all that change anything.
     """
     if not 0.0 < tolerance < 60.0:
         raise ConfigError(f"a tolerance of {tolerance} s; expected more than 0, less than 60")
@@ -133,7 +137,7 @@ def score(
     found = candidates(take.logits, chosen.windows, chosen.fires)
     matched = judge(fire(found, chosen.levels), take.truth, clock, tolerance)
     n_labels = len(network.labels)
-    curve = sweep(found, chosen.levels, take.truth, clock, n_labels, tolerance)
+    curve = sweep(found, chosen.levels, take.truth, clock, n_labels, tolerance, shifts)
     return StreamScores(network.labels, take.truth, matched, curve)
 
 

@@ -106,5 +106,5 @@ def _folded(truth: Truth) -> Truth:
         conditions=tuple(float(fold) for fold in range(FOLDS)),
         word_conditions=folds[np.clip(at, 0, None)],
         stretch_conditions=folds,
-        hours=np.bincount(folds, spans, FOLDS),
+        hours=np.bincount(folds, spans, FOLDS).astype(np.float64),
     )
