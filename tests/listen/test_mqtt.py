@@ -225,6 +225,25 @@ def test_a_broker_that_comes_later_and_is_killed_gets_all_events_in_order(
 
 
 @needs_mosquitto
+def test_a_broker_that_hangs_holds_up_nobody(mosquitto: Mosquitto) -> None:
+    mosquitto.start()
+    assert mosquitto.process is not None
+    with (
+        reading(mosquitto.port) as reader,
+        sending(Broker("127.0.0.1", mosquitto.port)) as (sink, said),
+    ):
+        until(lambda: reader.of("home/status") == ["online"], "the greeting")
+        mosquitto.process.send_signal(signal.SIGSTOP)
+        for i in range(500):
+            sink.take(moment(i))
+        assert sink.waiting == 500
+        mosquitto.process.send_signal(signal.SIGCONT)
+        until(lambda: len(reader.events) == 500, "all events")
+        assert [event["time"] for event in reader.events] == list(range(500))
+        assert said == []
+
+
+@needs_mosquitto
 def test_the_will_speaks_for_a_process_that_was_killed(mosquitto: Mosquitto) -> None:
     program = (
         "import sys, time\n"
