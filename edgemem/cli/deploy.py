@@ -110,6 +110,7 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
         executable_memory=options["source"] is None and _makes_code(),
         bound=unit_paths.bound(paths),
         keeps=options["record_events"],
+        reloads=options["config"] is not None,
     )
 
 

@@ -56,6 +56,8 @@ class Service:
         Paths in places that are otherwise hidden (home folders, temporary files), to be read.
     keeps : bool
         Whether it writes into ``/var/lib/NAME``.
+    reloads : bool
+        Whether SIGHUP makes it read something again; where it does not, it ends it.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class Service:
     executable_memory: bool = False
     bound: tuple[str, ...] = ()
     keeps: bool = False
+    reloads: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -154,14 +157,14 @@ def _unit(service: Service) -> Lines:
 def _life(service: Service) -> Lines:
     # A pipe is ready when somebody writes, whenever that is.
     waits = [] if service.microphone else ["TimeoutStartSec=infinity"]
+    reload = ["# reads --config again", "ExecReload=/bin/kill -HUP $MAINPID"]
     return [
         "# The loop itself says that it lives; one that is stuck is ended and started again, and",
         "# where it was stuck stands in the journal.",
         "Type=notify",
         "NotifyAccess=main",
         f"ExecStart={' '.join(map(quoted, service.command))}",
-        "# reads --config again",
-        "ExecReload=/bin/kill -HUP $MAINPID",
+        *(reload if service.reloads else []),
         "WatchdogSec=60",
         "Environment=PYTHONFAULTHANDLER=1",
         "LimitCORE=0",

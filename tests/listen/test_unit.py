@@ -123,6 +123,12 @@ def test_a_watchdog_that_the_main_process_feeds() -> None:
     assert 3600 / float(found["RestartSec"][0]) > float(found["StartLimitBurst"][0])
 
 
+def test_a_reload_is_offered_only_where_it_does_not_end_the_service() -> None:
+    assert "ExecReload" not in settings(unit_text(service()))
+    found = settings(unit_text(service(reloads=True)))
+    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
 def test_an_account_of_its_own_or_a_given_one() -> None:
     assert settings(unit_text(service()))["DynamicUser"] == ["yes"]
     given_one = settings(unit_text(service(user="pi")))
