@@ -57,11 +57,14 @@ def command(file: str, out: Path | None, name: str | None, force: bool, **option
 
     name = name or (out.name[: -len(".service")] if out and out.suffix == ".service" else "edgemem")
     name = name[: -len(".service")] if name.endswith(".service") else name
-    text = unit_text(_service(file, name, options))
+    service = _service(file, name, options)
+    text = unit_text(service)
     path = out or Path(f"{name}.service")
     if path.exists() and not force:
         raise OutputError(f"{path} is there already; --force replaces it")
     write_atomic(path, text.encode())
+    for passing in (p for p in service.bound if p.startswith(("/tmp/", "/var/tmp/"))):
+        click.echo(f"note: {passing} may be gone when the machine starts again", err=True)
     if options["as_json"]:
         click.echo(json.dumps({"path": str(path.absolute()), "unit": text}))
         return

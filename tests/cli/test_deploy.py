@@ -125,6 +125,7 @@ def test_a_file_in_a_hidden_place_is_bound(place: Path, tone_file: Path) -> None
     unit = (place / "ears.service").read_text(encoding="utf-8").splitlines()
     if str(tone_file.resolve()).startswith("/tmp/"):
         assert f"BindReadOnlyPaths={tone_file.resolve()}" in unit
+        assert f"note: {tone_file.resolve()} may be gone" in result.stderr
     assert any(x.startswith("ExecStart=") and x.endswith(f" {tone_file.resolve()}") for x in unit)
 
 
