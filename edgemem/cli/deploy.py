@@ -101,7 +101,7 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
     start = unit_paths.program()
     paths = {*unit_paths.installation(), *read}
     if options["user"] is None:
-        unit_paths.check_readable(sorted(paths))
+        unit_paths.check_readable(sorted(paths), unit_paths.HIDDEN)
     return unit.Service(
         name=name,
         description=f"edgemem: hears keywords ({network.path.stem})",
@@ -111,7 +111,7 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
         reach=_reach(options["mqtt"], options["web"]),
         microphone=options["source"] is None,
         executable_memory=options["source"] is None and _makes_code(),
-        bound=unit_paths.bound(paths),
+        bound=unit_paths.bound(paths, unit_paths.HIDDEN),
         keeps=options["record_events"],
         reloads=options["config"] is not None,
     )

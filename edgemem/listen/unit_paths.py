@@ -52,7 +52,7 @@ def installation() -> tuple[str, ...]:
     return tuple(sorted({sys.prefix, sys.base_prefix, str(real), *map(str, folders)}))
 
 
-def bound(paths: Iterable[str], hidden: Iterable[str] = HIDDEN) -> tuple[str, ...]:
+def bound(paths: Iterable[str], hidden: Iterable[str]) -> tuple[str, ...]:
     """Those of ``paths`` that a service would not see by itself, without those inside of others.
 
     Parameters
@@ -66,7 +66,7 @@ def bound(paths: Iterable[str], hidden: Iterable[str] = HIDDEN) -> tuple[str, ..
     return tuple(sorted(outer))
 
 
-def check_readable(paths: Iterable[str], hidden: Iterable[str] = HIDDEN) -> None:
+def check_readable(paths: Iterable[str], hidden: Iterable[str]) -> None:
     """Refuse what an account without any rights of its own could not read.
 
     Parameters

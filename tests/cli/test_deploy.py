@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgemem.cli import main
+from edgemem.listen import unit_paths
 
 NETWORK = "kws12-lmu-tiny"
 needs_systemd = pytest.mark.skipif(
@@ -38,6 +39,8 @@ THRESHOLD = "20"
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that others may read, with rules and a pipe."""
     monkeypatch.chdir(tmp_path)
+    # wherever pytest makes it, it is closed to others, as a home is
+    monkeypatch.setattr(unit_paths, "HIDDEN", (*unit_paths.HIDDEN, str(tmp_path.resolve())))
     rules = tmp_path / "my rules.toml"
     rules.write_text("threshold = 0.8\n", encoding="utf-8")
     rules.chmod(0o644)
@@ -123,8 +126,8 @@ def test_a_file_in_a_hidden_place_is_bound(place: Path, tone_file: Path) -> None
     result = CliRunner().invoke(main, ["deploy", str(tone_file), "--systemd", "--name", "ears"])
     assert result.exit_code == 0, result.output
     unit = (place / "ears.service").read_text(encoding="utf-8").splitlines()
+    assert f"BindReadOnlyPaths={tone_file.resolve()}" in unit
     if str(tone_file.resolve()).startswith("/tmp/"):
-        assert f"BindReadOnlyPaths={tone_file.resolve()}" in unit
         assert f"note: {tone_file.resolve()} may be gone" in result.stderr
     assert any(x.startswith("ExecStart=") and x.endswith(f" {tone_file.resolve()}") for x in unit)
 

@@ -183,7 +183,7 @@ def test_what_is_bound() -> None:
         "/home/pi/a",
         "/home/pi/a",
     ]
-    assert unit_paths.bound(paths) == ("/home/pi/a", "/home/pi/venv")
+    assert unit_paths.bound(paths, unit_paths.HIDDEN) == ("/home/pi/a", "/home/pi/venv")
 
 
 def test_what_others_cannot_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
