@@ -29,6 +29,11 @@ UNITS = "/etc/systemd/system"
 @click.option("--source", metavar="SOURCE", help="A FIFO, wav or raw file instead of a microphone.")
 @click.option("--device", metavar="NAME", help="The microphone, as edgemem listen takes it.")
 @click.option("--mqtt", metavar="HOST[:PORT]", help="Publish events to a broker.")
+@click.option(
+    "--mqtt-topic", metavar="TOPIC", help="Topic of the events, as edgemem listen has it."
+)
+@click.option("--mqtt-user", metavar="ACCOUNT", help="Its password is read from /etc/default/NAME.")
+@click.option("--mqtt-tls", is_flag=True, help="Encrypt, and check the broker's certificate.")
 @click.option("--web", type=click.IntRange(1, 65535), metavar="PORT", help="Show a live page here.")
 @click.option(
     "--config",
@@ -69,12 +74,22 @@ def command(file: str, out: Path | None, name: str | None, force: bool, **option
         click.echo(json.dumps({"path": str(path.absolute()), "unit": text}))
         return
     click.echo(f"wrote {path}; look at it, then:")
-    for line in _steps(path, name):
+    for line in _steps(path, service):
         click.echo(f"  {line}")
 
 
-def _steps(path: Path, name: str) -> list[str]:
+def _steps(path: Path, service: Service) -> list[str]:
+    from edgemem.cli.listen import PASSWORD
+    from edgemem.listen.unit import password_file
+
+    name = service.name
+    kept = password_file(name)
+    secret = [
+        f"sudo touch {kept} && sudo chmod 600 {kept}",
+        f"sudoedit {kept}   # {PASSWORD}=...",
+    ]
     return [
+        *(secret if service.password else []),
         f"sudo cp {shlex.quote(str(path))} {UNITS}/{name}.service",
         "sudo systemctl daemon-reload",
         f"sudo systemctl enable --now {name}",
@@ -90,6 +105,8 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
     unit.check_name(name)
     if options["source"] is not None and options["device"] is not None:
         raise ConfigError("--source and --device: sound comes from one of them; name one")
+    if options["mqtt"] is None and any(options[f"mqtt_{x}"] for x in ("topic", "user", "tls")):
+        raise ConfigError("--mqtt-topic, --mqtt-user and --mqtt-tls belong to --mqtt HOST; name it")
     _check_extras(options)
     network = open_network(file)
     words, read = _words(file, name, options)
@@ -113,6 +130,7 @@ def _service(file: str, name: str, options: dict[str, Any]) -> Service:
         executable_memory=options["source"] is None and _makes_code(),
         bound=unit_paths.bound(paths, unit_paths.HIDDEN),
         keeps=options["record_events"],
+        password=options["mqtt_user"] is not None,
         reloads=options["config"] is not None,
     )
 
@@ -141,9 +159,11 @@ def _words(file: str, name: str, options: dict[str, Any]) -> tuple[list[str], li
         file = _path(path)
         read.append(file)
     words = []
-    for option in ("device", "mqtt", "web"):
+    for option in ("device", "mqtt", "mqtt_topic", "mqtt_user", "web"):
         if options[option] is not None:
-            words += [f"--{option}", str(options[option])]
+            words += [f"--{option.replace('_', '-')}", str(options[option])]
+    if options["mqtt_tls"]:
+        words.append("--mqtt-tls")
     if options["config"] is not None:
         read.append(_path(options["config"]))
         words += ["--config", read[-1]]

@@ -56,6 +56,8 @@ class Service:
         Paths in places that are otherwise hidden (home folders, temporary files), to be read.
     keeps : bool
         Whether it writes into ``/var/lib/NAME``.
+    password : bool
+        Whether it is to be given the MQTT password, which does not belong into a unit.
     reloads : bool
         Whether SIGHUP makes it read something again; where it does not, it ends it.
 
@@ -75,6 +77,7 @@ class Service:
     executable_memory: bool = False
     bound: tuple[str, ...] = ()
     keeps: bool = False
+    password: bool = False
     reloads: bool = False
 
     def __post_init__(self) -> None:
@@ -219,12 +222,15 @@ def _network(service: Service) -> Lines:
         return ["", "PrivateNetwork=yes", "IPAddressDeny=any", "RestrictAddressFamilies=AF_UNIX"]
     lines = ["", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"]
     if service.reach is Reach.LOOPBACK:
-        return [*lines, "IPAddressDeny=any", "IPAddressAllow=localhost"]
-    return [
-        *lines,
-        "# may hold EDGEMEM_MQTT_PASSWORD=...; root alone needs to be able to read it",
-        f"EnvironmentFile=-/etc/default/{service.name}",
-    ]
+        lines += ["IPAddressDeny=any", "IPAddressAllow=localhost"]
+    if service.password:
+        lines.append(f"EnvironmentFile={password_file(service.name)}")
+    return lines
+
+
+def password_file(name: str) -> str:
+    """Where a service finds the MQTT password; root reads it for the service."""
+    return f"/etc/default/{name}"
 
 
 def _kernel() -> Lines:

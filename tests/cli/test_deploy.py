@@ -24,7 +24,7 @@ needs_systemd = pytest.mark.skipif(
 WAYS = {
     "microphone": [],
     "device": ["--device", "plughw:CARD=Device,DEV=0"],
-    "broker": ["--mqtt", "broker.lan:1884", "--user", "pi"],
+    "broker": ["--mqtt", "broker.lan:1884", "--user", "pi", "--mqtt-user", "ears", "--mqtt-tls"],
     "page": ["--web", "8765", "--record-events"],
     "pipe": ["--source", "sound.fifo", "--memory-max", "96M"],
     "all": ["--mqtt", "localhost", "--web", "8765", "--record-events", "--config", "my rules.toml"],
@@ -99,9 +99,10 @@ def test_listen_takes_the_command_line(place: Path, way: list[str]) -> None:
     assert given["file"] == NETWORK
     source = str((place / "sound.fifo").resolve())
     assert given["source"] == (source if "--source" in way else None)
-    for option in ("device", "mqtt"):
+    for option in ("device", "mqtt", "mqtt-user"):
         expected = way[way.index(f"--{option}") + 1] if f"--{option}" in way else None
-        assert given[option] == expected
+        assert given[option.replace("-", "_")] == expected
+    assert given["mqtt_tls"] == ("--mqtt-tls" in way)
     assert given["web"] == (8765 if "--web" in way else None)
     assert (given["record_events"] == Path("/var/lib/edgemem")) == ("--record-events" in way)
     if "--config" in way:
@@ -119,6 +120,17 @@ def test_it_says_what_is_next(place: Path) -> None:
     assert "sudo systemctl enable --now kitchen" in steps
     assert "journalctl -u kitchen -f" in steps
     assert "IPAddressAllow=localhost" in (place / "to/kitchen.service").read_text()
+
+
+def test_a_password_is_kept_out_of_the_unit(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEMEM_MQTT_PASSWORD", "open sesame")
+    words = ["deploy", NETWORK, "--systemd", "--mqtt", "broker.lan", "--mqtt-user", "ears"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    unit = (place / "edgemem.service").read_text(encoding="utf-8")
+    assert "EnvironmentFile=/etc/default/edgemem" in unit.splitlines()
+    assert "sesame" not in unit + result.output
+    assert "sudo chmod 600 /etc/default/edgemem" in result.stdout
 
 
 def test_a_file_in_a_hidden_place_is_bound(place: Path, tone_file: Path) -> None:
@@ -152,6 +164,7 @@ def test_a_unit_that_is_there_is_kept_unless_forced(place: Path) -> None:
         ([NETWORK, "--source", "away.wav"], "away.wav cannot be read"),
         ([NETWORK, "--config", "away.toml"], "away.toml"),
         ([NETWORK, "--mqtt", "a:b:c"], "expected HOST"),
+        ([NETWORK, "--mqtt-user", "me"], "belong to --mqtt"),
         ([NETWORK, "--config", "closed.toml"], "chmod o+r"),
         ([NETWORK, "--config", "bad.toml"], "bad.toml"),
         (["kws99"], "no .tflite file or pretrained network named 'kws99'"),
