@@ -174,8 +174,8 @@ class StreamScores:
         """Everything, as JSON values."""
         return {
             "total": self.total().to_dict(),
-            "conditions": [tally.to_dict() for tally in self.conditions()],
-            "keywords": [tally.to_dict() for tally in self.keywords()],
+            "by_ratio": [tally.to_dict() for tally in self.conditions()],
+            "by_keyword": [tally.to_dict() for tally in self.keywords()],
             "confusion": self.confusion(),
             "false_accepts": [list(item) for item in self.false_accepts()],
             "curves": {
