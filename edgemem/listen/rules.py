@@ -1,109 +1,186 @@
-"""A decision rule from a TOML file, for all keywords and for single ones."""
+"""Rule files: what of a network's decision rule somebody wants otherwise, in TOML."""
 
 from __future__ import annotations
 
-import importlib
-import sys
+import reprlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from edgemem.errors import (
-    ConfigError,
-    check_known,
-    refuse_unknown_fields,
-)
-from edgemem.runtime.detector import DetectorConfig, KeywordRule
+from edgemem.listen.toml import TomlFile, read_toml
+from edgemem.runtime.detector import DetectorConfig, KeywordRule, frames_in
 
-SECONDS = "window_seconds"
-OWN = tuple(field.name for field in fields(KeywordRule))
-"""Fields that a keyword can have for itself."""
+LONGEST_WINDOW = 60.0
+"""Seconds of logits that a rule file may average: each frame of them takes memory."""
+
+LONGEST_QUIET = 86400.0
+"""Seconds that a rule file may keep a keyword quiet after an event."""
+
+_FIELDS = ("window", "window_seconds", "threshold", "release", "refractory")
 
 
 def read_rules(
     path: Path, base: DetectorConfig, labels: Sequence[str], frame_period: float
 ) -> DetectorConfig:
-    """The rule of a file; what it does not say stays as in ``base``.
+    """The decision rule of a network, changed by a rule file.
 
-    At its top the file has fields of :class:`~edgemem.runtime.detector.DetectorConfig`, in its
-    tables ``[keywords.LABEL]`` those of a :class:`~edgemem.runtime.detector.KeywordRule`. In either
-    place ``window_seconds`` stands for ``window``.
+    What the file says wins over the network's own rule; a value for all keywords also wins over
+    the network's values for single ones. A release that the file does not set comes down to its
+    threshold where the file sets that below it.
 
     Parameters
     ----------
     path : Path
+        TOML: ``window`` in frames or ``window_seconds``, ``threshold``, ``release``,
+        ``refractory`` in seconds, and ``ignore``, a list of labels; in tables such as
+        ``[keywords.yes]`` the same but ``ignore``, for one label.
     base : DetectorConfig
-        The rule that the network's file has.
+        The network's own rule, which holds where the file says nothing.
     labels : sequence of str
-        Labels of the network.
+        Name of each logit.
     frame_period : float
         Time between two logit vectors, in seconds.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read, is no TOML, or says what cannot work.
-    UnknownNameError
-        If it names a label that the network does not have.
+        If the file cannot be read, is no TOML, or says what cannot work; the message names the
+        line.
     """
-    path = Path(path)
-    try:
-        given = _parse(path)
-        refuse_unknown_fields("the rule", given, [f.name for f in fields(base)] + [SECONDS])
-        common = _in_frames(given, "the rule", frame_period)
-        own = common.pop("keywords", {})
-        if not isinstance(own, Mapping):
-            raise ConfigError("keywords must be tables, such as [keywords.yes]")
-        check_known("label", [*own, *_named(common.get("ignore", ()))], labels)
-        keywords = {label: rule.to_dict() for label, rule in base.keywords.items()}
-        for label, rule in own.items():
-            keywords[label] = {**keywords.get(label, {}), **_keyword(label, rule, frame_period)}
-        return DetectorConfig.from_dict({**base.to_dict(), **common, "keywords": keywords})
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    file = read_toml(path)
+    tables = _tables(file, labels)
+    common = _fields(file, (), file.values, frame_period)
+    own = {
+        label: _fields(file, ("keywords", label), table, frame_period)
+        for label, table in tables.items()
+    }
+    threshold = common.get("threshold", base.threshold)
+    _check_release(file, (), common, threshold)
+    rules = {}
+    for label in (*base.keywords, *(label for label in own if label not in base.keywords)):
+        given = own.get(label, {})
+        rule = {**_kept(base, label, common), **given}
+        reached = rule.get("threshold", threshold)
+        _check_release(file, ("keywords", label), given, reached)
+        if "release" in rule:
+            rule["release"] = min(rule["release"], reached)
+        if rule:
+            rules[label] = KeywordRule(**rule)
+    return DetectorConfig(
+        window=common.get("window", base.window),
+        threshold=threshold,
+        release=common.get("release", min(base.release, threshold)),
+        refractory=common.get("refractory", base.refractory),
+        ignore=_ignore(file, base, labels),
+        keywords=rules,
+    )
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    name = "tomllib" if sys.version_info >= (3, 11) else "tomli"
-    try:
-        toml = importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(f"needs the package {name}: pip install {name}") from error
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"is no TOML: byte {error.start} is no UTF-8") from error
-    try:
-        parsed: dict[str, Any] = toml.loads(text)
-    except (toml.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"is no TOML: {error}") from error
-    return parsed
+def _kept(base: DetectorConfig, label: str, common: Mapping[str, Any]) -> dict[str, Any]:
+    """What the network says of one keyword and the file of none."""
+    own = base.keywords.get(label, KeywordRule()).to_dict()
+    return {name: value for name, value in own.items() if name not in common}
 
 
-def _keyword(label: str, rule: Any, frame_period: float) -> dict[str, Any]:
-    where = f"keyword {label!r}"
-    if not isinstance(rule, Mapping):
-        raise ConfigError(f"{where} is {rule!r}; it must be a table, [keywords.{label}]")
-    refuse_unknown_fields(where, rule, [*OWN, SECONDS])
-    return _in_frames(rule, where, frame_period)
+def _tables(file: TomlFile, labels: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """The table of each keyword that has one; no key is unknown, at the top or in them."""
+    for name in file.values:
+        if name not in (*_FIELDS, "ignore", "keywords"):
+            hint = f"; the rule of a keyword stands under [keywords.{name}]"
+            raise file.error(
+                (name,), _unknown(name, ("ignore", "keywords")) + (hint if name in labels else "")
+            )
+    tables = file.values.get("keywords", {})
+    if not isinstance(tables, Mapping):
+        raise file.error(
+            ("keywords",), f"keywords is {reprlib.repr(tables)}; expected tables [keywords.LABEL]"
+        )
+    for label, table in tables.items():
+        where = ("keywords", label)
+        if label not in labels:
+            raise file.error(where, f"no label named {label!r}; known: {', '.join(labels)}")
+        if not isinstance(table, Mapping):
+            raise file.error(
+                where,
+                f"keyword {label!r} is {reprlib.repr(table)}; expected a table of fields such as "
+                "threshold",
+            )
+        for name in table:
+            if name not in _FIELDS:
+                raise file.error((*where, name), f"keyword {label!r}: {_unknown(name, ())}")
+    return dict(tables)
 
 
-def _in_frames(given: Mapping[str, Any], where: str, frame_period: float) -> dict[str, Any]:
-    """The fields, a window in seconds as one in frames."""
-    values = dict(given)
-    if SECONDS not in values:
-        return values
-    seconds = values.pop(SECONDS)
-    if "window" in values:
-        raise ConfigError(f"{where} has both window and {SECONDS}; say one")
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 600:
-        raise ConfigError(f"{where}: {SECONDS} is {seconds!r}; it must be a time, up to 600 s")
-    return {**values, "window": max(1, round(seconds / frame_period))}
+def _unknown(name: str, more: Sequence[str]) -> str:
+    return f"unknown field {name!r}; known: {', '.join(sorted((*_FIELDS, *more)))}"
 
 
-def _named(ignore: Any) -> list[str]:
-    """Labels in ``ignore`` where it is a list; what else it is, the rule itself refuses."""
-    return [name for name in ignore if isinstance(name, str)] if isinstance(ignore, list) else []
+def _fields(
+    file: TomlFile, keys: tuple[str, ...], table: Mapping[str, Any], frame_period: float
+) -> dict[str, Any]:
+    """The numbers of a table by the names that a rule has for them, each in its range."""
+    most = frames_in(LONGEST_WINDOW, frame_period)
+    needs = {
+        "window": (1, most, f"a whole number of frames, 1 to {most}"),
+        "window_seconds": (0, LONGEST_WINDOW, f"seconds, above 0, at most {LONGEST_WINDOW:g}"),
+        "threshold": (0, 1, "a number above 0, at most 1"),
+        "release": (0, 1, "a number from 0 to 1"),
+        "refractory": (0, LONGEST_QUIET, f"seconds, 0 to {LONGEST_QUIET:g}"),
+    }
+    found: dict[str, Any] = {}
+    for name, (least, largest, what) in needs.items():
+        if name not in table:
+            continue
+        value = table[name]
+        fits = _is_number(value, whole=name == "window") and least <= value <= largest
+        if not fits or (value == 0 and name in ("window_seconds", "threshold")):
+            raise file.error(
+                (*keys, name), f"{_of(keys)}{name} is {reprlib.repr(value)}; it must be {what}"
+            )
+        found[name] = value if name == "window" else float(value)
+    seconds = found.pop("window_seconds", None)
+    if seconds is not None:
+        if "window" in found:
+            raise file.error(
+                (*keys, "window_seconds"), f"{_of(keys)}window and window_seconds; name one of them"
+            )
+        found["window"] = max(1, frames_in(seconds, frame_period))
+    return found
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+
+
+def _check_release(
+    file: TomlFile, keys: tuple[str, ...], given: Mapping[str, Any], threshold: float
+) -> None:
+    if "release" in given and given["release"] > threshold:
+        raise file.error(
+            (*keys, "release"),
+            f"{_of(keys)}release is {given['release']}; it must not be above the threshold, "
+            f"{threshold}",
+        )
+
+
+def _of(keys: tuple[str, ...]) -> str:
+    return f"keyword {keys[1]!r}: " if keys else ""
+
+
+def _ignore(file: TomlFile, base: DetectorConfig, labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that never fire; the network's where the file says nothing of them."""
+    if "ignore" not in file.values:
+        return base.ignore
+    given = file.values["ignore"]
+    if not isinstance(given, list) or not all(isinstance(label, str) for label in given):
+        raise file.error(
+            ("ignore",), f"ignore is {reprlib.repr(given)}; it must be a list of labels"
+        )
+    for label in given:
+        if label not in (*labels, *base.ignore):
+            raise file.error(
+                ("ignore",), f"ignore: no label named {label!r}; known: {', '.join(labels)}"
+            )
+    if not set(labels) - set(given):
+        raise file.error(("ignore",), f"every label is ignored: {', '.join(labels)}")
+    return tuple(given)

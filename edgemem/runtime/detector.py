@@ -15,6 +15,12 @@ from edgemem.errors import ConfigError, ShapeError, check_known, refuse_unknown_
 Array = npt.NDArray[np.float64]
 S = TypeVar("S", bound=np.generic)
 
+LONGEST_WINDOW = 1_000_000
+"""In logit vectors."""
+
+LONGEST_REST = 1e6
+"""Longest refractory time, in seconds."""
+
 
 class Event(NamedTuple):
     """A keyword that was heard.
@@ -176,16 +182,27 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _real(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond all floats
+        return math.inf
+
+
 def _checked(where: str, window: Any, threshold: Any, release: Any, refractory: Any) -> Rule:
     if isinstance(window, bool) or not isinstance(window, int) or window < 1:
         raise ConfigError(
             f"{where}: window is {window!r}; it must be a whole number of frames, 1 or more"
         )
+    if window > LONGEST_WINDOW:
+        raise ConfigError(
+            f"{where}: window is more than {LONGEST_WINDOW:,} frames; no memory holds so many"
+        )
     given = {"threshold": threshold, "release": release, "refractory": refractory}
     for name, value in given.items():
         if not _is_number(value):
             raise ConfigError(f"{where}: {name} is {value!r}; it must be a number")
-    rule = Rule(window, float(threshold), float(release), float(refractory))
+    rule = Rule(window, _real(threshold), _real(release), _real(refractory))
     if not 0.0 < rule.threshold <= 1.0:
         raise ConfigError(f"{where}: threshold is {rule.threshold}; it must lie in (0, 1]")
     if not 0.0 <= rule.release <= rule.threshold:
@@ -193,8 +210,11 @@ def _checked(where: str, window: Any, threshold: Any, release: Any, refractory: 
             f"{where}: release is {rule.release}; it must lie between 0 and the threshold, "
             f"{rule.threshold}"
         )
-    if not 0.0 <= rule.refractory < math.inf:
-        raise ConfigError(f"{where}: refractory is {rule.refractory}; it must be 0 seconds or more")
+    if not 0.0 <= rule.refractory <= LONGEST_REST:
+        raise ConfigError(
+            f"{where}: refractory is {rule.refractory}; it must be 0 seconds or more, "
+            f"at most {LONGEST_REST:,.0f}"
+        )
     return rule
 
 

@@ -281,3 +281,16 @@ def test_another_rule_changes_neither_time_nor_what_has_fired() -> None:
     with pytest.raises(ConfigError, match="every label is ignored"):
         detector.adopt(replace(SHARP, ignore=LABELS))
     assert detector.config.threshold == 0.7
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"window": 10**12}, "window is more than 1,000,000 frames"),
+        ({"refractory": 1e308}, r"refractory is 1e\+308; it must be 0 seconds or more"),
+        ({"threshold": 10**400}, "threshold is inf; it must lie in"),
+    ],
+)
+def test_numbers_beyond_all_use_are_refused(values: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DetectorConfig.from_dict({**SHARP.to_dict(), **values})
