@@ -249,11 +249,16 @@ def _web(options: dict[str, Any]) -> MakeSink:
     from edgemem.listen.web import WebSink
     from edgemem.listen.web_frames import WebFacts
 
-    return lambda around: WebSink(
-        options["web"],
-        options["web_host"],
-        facts=WebFacts.of(around.network),
-        controls=around.controls,
-        status=around.health,
-        report=around.report,
-    )
+    def make(around: Surroundings) -> Sink:
+        sink = WebSink(
+            options["web"],
+            options["web_host"],
+            facts=WebFacts.of(around.network),
+            controls=around.controls,
+            status=around.health,
+            report=around.report,
+        )
+        around.report(f"live page: {sink.url}")
+        return sink
+
+    return make

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -498,3 +499,85 @@ def test_the_events_are_those_of_a_listener(tone_file: Path, wav: Path, sound: S
     expected = [(round(e.time, 3), e.label) for e in open_network(tone_file).listener().push(sound)]
     found = told(listen(tone_file, wav, "--fast"))
     assert [(event["time"], event["label"]) for event in found] == expected
+
+
+def test_what_is_not_used_is_not_loaded(tone_file: Path, wav: Path) -> None:
+    """Memory on a small device: no event loop, no client, no microphone where none is asked for."""
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr))\n"
+        "from edgemem.cli import main\nmain(sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "listen", str(tone_file), str(wav), "--fast"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert "edgemem.listen.loop" in loaded
+    assert not loaded & {"asyncio", "ssl", "websockets", "paho", "sounddevice", "soundfile"}
+    assert not loaded & {"edgemem.listen.microphone", "edgemem.listen.web", "edgemem.listen.mqtt"}
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_the_live_page_is_there_while_it_listens(tone_file: Path, sound: Samples) -> None:
+    pytest.importorskip("websockets")
+    with running(tone_file, "-", "--web", 0) as process:
+        process.until(lambda: "live page: http://127.0.0.1:" in process.said, "the page's address")
+        process.feed(sound[:9600])
+        process.until(lambda: len(process.lines) == 1, "the event")
+        with urllib.request.urlopen(process.said.split("live page: ")[1], timeout=PATIENCE) as page:
+            assert b"<html" in page.read()
+        assert process.wait() == 0
+
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
+@pytest.mark.skipif(MOSQUITTO is None, reason="no mosquitto; scripts/install-tools installs it")
+def test_events_reach_a_broker(tone_file: Path, wav: Path) -> None:
+    client_of = pytest.importorskip("paho.mqtt.client")
+    port = free_port()
+    broker = subprocess.Popen([MOSQUITTO, "-p", str(port)], stderr=subprocess.DEVNULL)
+    payloads: list[dict] = []
+    ready = threading.Event()
+    client = client_of.Client(client_of.CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda *_: client.subscribe("kitchen/event", qos=1)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda _client, _data, message: payloads.append(json.loads(message.payload))
+    try:
+        client.connect_async("127.0.0.1", port)
+        client.loop_start()
+        assert ready.wait(PATIENCE)
+        arguments = (tone_file, wav, "--fast", "--mqtt", f"127.0.0.1:{port}")
+        with running(*arguments, "--mqtt-topic", "kitchen") as process:
+            assert process.wait() == 0
+            process.until(lambda: len(payloads) == 2, "both events")
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        broker.terminate()
+        broker.wait()
+    said = [(event["time"], event["label"], event["score"]) for event in process.events]
+    assert [(told["time"], told["label"], told["score"]) for told in payloads] == said
+
+
+@pytest.mark.skipif(shutil.which("arecord") is None, reason="no arecord; scripts/install-tools")
+def test_microphones_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "asound.conf"
+    config.write_text(
+        "</usr/share/alsa/alsa.conf>\npcm.vmic { type null }\npcm.!default { type null }\n"
+    )
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+    listed = listen("--list-devices", "--json", "--recorder", "arecord")
+    assert listed.exit_code == 0
+    found = {device["device"]: device for device in json.loads(listed.stdout)}
+    assert {"vmic", "default"} <= set(found)
+    assert found["default"]["default"] and found["vmic"]["recorder"] == "arecord"
+    assert "vmic" in listen("--list-devices", "--recorder", "arecord").stdout
