@@ -24,6 +24,17 @@ edgemem run kws12-lmu *.wav    # a comment
 arecord -q -t raw | edgemem run kws12-lmu -
 ```
 
+```sh
+edgemem listen kws12-lmu
+edgemem listen kws12-lmu --web 8765
+edgemem doctor
+```
+
+```sh
+pip install '.[train]'
+edgemem train kws
+```
+
 ## Installation
 
 | run networks on a device | `pip install .` | numpy |
@@ -50,7 +61,11 @@ def test_lines_are_taken_word_for_word(readme: ModuleType) -> None:
     said = readme.steps(BOOK)
     assert said.install == "pip install ."
     assert said.spoken == ("edgemem run kws12-lmu *.wav",)
-    assert said.microphone == ("arecord -q -t raw | edgemem run kws12-lmu -",)
+    assert said.microphone == (
+        "arecord -q -t raw | edgemem run kws12-lmu -",
+        "edgemem listen kws12-lmu",
+    )
+    assert said.extras == ("edgemem listen kws12-lmu --web 8765",)
 
 
 def test_the_project_s_own_readme_has_them(readme: ModuleType) -> None:

@@ -129,20 +129,14 @@ def real_time(report: Report, there: Machine, name: str, clip: Path) -> None:
         _heard(report, f"edgemem listen {name} CLIP", done.status, done, known)
 
 
-def microphone(report: Report, there: Machine, said: Steps, work: Path, clip: Path) -> None:
+def microphone(report: Report, there: Machine, said: Steps) -> None:
     """README's lines for a microphone, which is a file of ALSA's here."""
-    (work / "microphone.raw").write_bytes(samples(clip))
-    (work / "asound.conf").write_text(
-        "</usr/share/alsa/alsa.conf>\n"
-        f'pcm.file {{ type file slave.pcm "null" file "/dev/null" infile '
-        f'"{work}/microphone.raw" format "raw" }}\n'
-        'pcm.!default { type plug slave.pcm "file" }\n'
-    )
     for line in said.microphone:
-        extra = {"ALSA_CONFIG_PATH": f"{work}/asound.conf"}
-        done = there.until_line(there.shell(line), '"label"', 90.0, extra)
+        done = there.until_line(there.shell(line), '"label"', 120.0)
         first = done.output.partition("\n")[0]
         report.check(f"README: {line}", '"label"' in done.output, first or last(done.errors))
+    if said.extras:
+        report.facts["lines of README that need an extra, not run"] = "; ".join(said.extras)
 
 
 def fast_kernels(report: Report, here: Machine, there: Machine, name: str, sound: Path) -> None:

@@ -121,6 +121,7 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
     environment, lent = pip_settings()
     environment.update(_proxies(), **ONE_THREAD)
     environment.update(HOME=str(work), PATH="/usr/bin:/bin", LANG="C.UTF-8", TMPDIR=str(work))
+    environment.update(ALSA_CONFIG_PATH=str(work / "asound.conf"))
     if arch.library_path:
         environment["LD_LIBRARY_PATH"] = arch.library_path
     bound = [place for place in (*LENT, *lent) if Path(place).exists()]
@@ -143,6 +144,17 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
         tuple(prefix),
         environment,
         venv_options=arch.venv_options,
+    )
+
+
+def lend_microphone(work: Path, sound: bytes) -> None:
+    """Let ALSA's microphone in a userland be a file of raw sound, which starts again at its end."""
+    (work / "microphone.raw").write_bytes(sound)
+    (work / "asound.conf").write_text(
+        "</usr/share/alsa/alsa.conf>\n"
+        f'pcm.file {{ type file slave.pcm "null" file "/dev/null" infile '
+        f'"{work}/microphone.raw" format "raw" }}\n'
+        'pcm.!default { type plug slave.pcm "file" }\n'
     )
 
 
