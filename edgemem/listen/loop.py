@@ -122,6 +122,7 @@ class Loop:
         self._next = 0  # position after the last sample that was heard
         self._skipped = 0  # what positions are ahead of the listener's own count
         self._heard = 0
+        self._came = float("-inf")  # when the last block did
         self._events = 0
         self._mark = (0, time.process_time())
         self._share = 0.0
@@ -199,6 +200,7 @@ class Loop:
         self._heard += block.samples.size
         self._events += len(events)
         heard = tuple(self._date(event, block) for event in events)
+        self._came = block.at
         moment = Moment(block.position, block.samples, features, posteriors, heard)
         for sink in self._sinks:
             sink.take(moment)
@@ -211,7 +213,9 @@ class Loop:
 
     def _date(self, event: Event, block: Block) -> Heard:
         time = event.time + self._skipped / SAMPLE_RATE
-        at = block.at - ((block.position + block.samples.size) / SAMPLE_RATE - time)
+        # A block's samples came since the last one did, however fast its source is.
+        since = (block.position + block.samples.size) / SAMPLE_RATE - time
+        at = block.at - max(0.0, min(since, block.at - self._came))
         return Heard(time, at, event.label, event.score)
 
     def _look_around(self) -> None:

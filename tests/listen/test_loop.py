@@ -105,6 +105,17 @@ def test_events_are_the_listener_s_with_a_date(network: Network, tone: Tone) -> 
     assert all(m.features is None and m.posteriors is None for m in kept.moments)
 
 
+def test_dates_go_forward_where_sound_is_faster_than_time(network: Network, tone: Tone) -> None:
+    """Blocks of 0.4 s that come every millisecond, as from a file that is heard --fast."""
+    sound = words(tone, *(5 * ("_silence_", "low", "_silence_", "high")))
+    kept = Kept()
+    blocks = [b._replace(at=1000.0 + 0.001 * n) for n, b in enumerate(cut(sound, 6400))]
+    hear(network, blocks, kept)
+    dates = [e.at for e in kept.events]
+    assert len(dates) == 10 and dates == sorted(dates)
+    assert dates[0] > 999.5 and dates[-1] <= blocks[-1].at
+
+
 def test_frames_are_given_where_a_sink_wants_them(network: Network, tone: Tone) -> None:
     sound = words(tone, "_silence_", "low", "_silence_")
     kept = Kept(wants_frames=True)
