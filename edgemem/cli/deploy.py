@@ -186,20 +186,13 @@ def _path(path: Path) -> str:
 
 
 def _reach(mqtt: str | None, web: int | None) -> Reach:
-    from urllib.parse import urlsplit
-
-    from edgemem.errors import ConfigError
     from edgemem.listen.unit import Reach
 
     if mqtt is None:
         return Reach.NOWHERE if web is None else Reach.LOOPBACK
-    try:
-        address = urlsplit(f"//{mqtt}")
-        host, _ = address.hostname, address.port  # a port that is none raises
-    except ValueError:
-        host = None
-    if not host:
-        raise ConfigError(f"--mqtt: got {mqtt!r}; expected HOST, HOST:PORT or [IPV6]:PORT")
+    from edgemem.listen.mqtt import address_of
+
+    host, _ = address_of(mqtt)
     return Reach.LOOPBACK if host in LOOPBACK else Reach.ANYWHERE
 
 

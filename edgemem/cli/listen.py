@@ -220,20 +220,9 @@ def _mqtt(options: dict[str, Any]) -> MakeSink:
 
 
 def _broker(options: dict[str, Any]) -> Broker:
-    from urllib.parse import urlsplit
+    from edgemem.listen.mqtt import Broker, address_of
 
-    from edgemem.errors import ConfigError
-    from edgemem.listen.mqtt import Broker
-
-    try:
-        address = urlsplit(f"//{options['mqtt']}")
-        host, port = address.hostname or "", address.port
-    except ValueError:
-        host, port = "", None
-    if not host or address.path or address.username:
-        raise ConfigError(
-            f"--mqtt: got {options['mqtt']!r}; expected HOST, HOST:PORT or [IPV6]:PORT"
-        )
+    host, port = address_of(options["mqtt"])
     encrypted = options["mqtt_tls"] or options["mqtt_ca"] is not None
     return Broker(
         host,

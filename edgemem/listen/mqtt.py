@@ -102,6 +102,26 @@ class _Message:
     event: bool = False
 
 
+def address_of(text: str) -> tuple[str, int | None]:
+    """Host and port of a broker as a person writes them; no port where none is said.
+
+    Raises
+    ------
+    ConfigError
+        If it is not HOST, HOST:PORT or [IPV6]:PORT.
+    """
+    from urllib.parse import urlsplit
+
+    try:
+        address = urlsplit(f"//{text}")
+        host, port = address.hostname or "", address.port  # a port that is none raises
+    except ValueError:
+        host, port = "", None
+    if not host or set(text) & set("/@?#"):
+        raise ConfigError(f"MQTT: got {text!r}; expected HOST, HOST:PORT or [IPV6]:PORT")
+    return host, port
+
+
 def check_topic(topic: str) -> str:
     """Refuse what cannot be the first part of a topic.
 

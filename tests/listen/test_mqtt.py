@@ -22,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edgemem.errors import ConfigError, MissingExtraError
 from edgemem.listen import mqtt
-from edgemem.listen.mqtt import Broker, MqttSink, check_topic, discovery_message
+from edgemem.listen.mqtt import Broker, MqttSink, address_of, check_topic, discovery_message
 from edgemem.listen.types import Heard, Moment
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -400,3 +400,24 @@ def test_discovery_makes_a_name_of_any_topic() -> None:
     topic, payload = discovery_message("homeassistant", "küche/ohr 1", LABELS)
     assert topic == "homeassistant/event/k_che_ohr_1/keyword/config"
     assert json.loads(payload)["unique_id"] == "k_che_ohr_1_keyword"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("broker.lan", ("broker.lan", None)),
+        ("192.168.0.2:8883", ("192.168.0.2", 8883)),
+        ("[fe80::1]:1884", ("fe80::1", 1884)),
+        ("[::1]", ("::1", None)),
+    ],
+)
+def test_an_address_is_a_host_and_perhaps_a_port(
+    text: str, expected: tuple[str, int | None]
+) -> None:
+    assert address_of(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", ":1883", "a:b", "a:99999", "a/b", "me@a", "mqtt://a", "[::1"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected HOST, HOST:PORT or"):
+        address_of(text)
