@@ -63,6 +63,11 @@ def command() -> None:
 @click.option("--batch", type=click.IntRange(1), help="Clips in a batch.")
 @click.option("--learning-rate", type=float, help="Peak of the schedule.")
 @click.option("--carry", type=float, help="Share of sequences with carried state.")
+@click.option(
+    "--hard",
+    type=click.IntRange(0),
+    help="With --from: how many times more to hear the other words most like keywords.",
+)
 @click.option("--smoothing", type=float, help="Share of a target that goes to all labels alike.")
 @click.option(
     "--layer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ class Batches:
     seed : int
     first : int
         Number of the first epoch: what follows on earlier training draws what that did not.
+    more : (n,) int64 array, optional
+        Positions of training clips of other words that come once more in every epoch, or as often
+        as they stand there.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class Batches:
     recipe: Recipe
     seed: int
     first: int = 0
+    more: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
         if self.n_steps < 1:
@@ -76,7 +80,7 @@ class Batches:
     @property
     def n_batches(self) -> int:
         """Batches in an epoch."""
-        return sum(self._counts()) // self.recipe.batch
+        return (sum(self._counts()) + len(self.more)) // self.recipe.batch
 
     @property
     def frequencies(self) -> npt.NDArray[np.float64]:
@@ -84,7 +88,7 @@ class Batches:
         _, unknown, silence, parts = self._counts()
         counts = np.bincount(self.data.train.labels, minlength=len(self.data.labels)).astype(float)
         if self._unknown is not None:
-            counts[self._unknown] = unknown + parts
+            counts[self._unknown] = unknown + parts + len(self.more)
         if self._silence is not None:
             counts[self._silence] = silence
         relative: npt.NDArray[np.float64] = np.maximum(counts, 1.0) / counts.mean()
@@ -132,7 +136,7 @@ class Batches:
         words = np.flatnonzero(~is_unknown & ~is_silence)
         unknown = rng.choice(np.flatnonzero(is_unknown), n_unknown, replace=False)
         made = np.repeat([SILENT, PARTIAL], [n_silence, n_parts])
-        return rng.permutation(np.concatenate([words, unknown, made]))
+        return rng.permutation(np.concatenate([words, unknown, self.more, made]))
 
     def _batch(
         self, chosen: npt.NDArray[np.int64], augmenter: Augmenter, rng: np.random.Generator

@@ -48,6 +48,9 @@ class Recipe:
     parts : float
         Clips of parts of words in an epoch, which are made for where there are other words, in
         mean numbers of clips a word.
+    hard : int
+        How many times more a trained network that goes on in floats hears the tenth of the other
+        words that it takes for keywords most readily.
     adjustment : float
         Share of the logarithm of how often each label comes in an epoch that the loss adds to its
         logit (Menon et al. 2021), so that frequent labels are not decided for more readily.
@@ -70,6 +73,7 @@ class Recipe:
     unknown: float = 2.0
     silence: float = 1.0
     parts: float = 0.0
+    hard: int = 0
     adjustment: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -78,7 +82,7 @@ class Recipe:
             raise UnknownNameError("cell", self.cell, CELLS)
         for name in ("epochs", "batch", "learning_rate", "window", "frames", "clip_norm"):
             self._check(name, getattr(self, name) > 0, "must be greater than 0")
-        for name in ("warmup", "weight_decay", "unknown", "silence", "parts", "adjustment"):
+        for name in ("warmup", "weight_decay", "unknown", "silence", "parts", "hard", "adjustment"):
             self._check(name, getattr(self, name) >= 0, "must not be negative")
         for name in ("carry", "smoothing"):
             self._check(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")

@@ -13,11 +13,13 @@ from edgemem import model as models
 from edgemem.cells import Stack
 from edgemem.data import DataSet
 from edgemem.errors import ConfigError
+from edgemem.ir import trace
 from edgemem.model import Model
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import beside, checkpoints
 from edgemem.train.further import Further
 from edgemem.train.fused_spiking import fit_spiking
+from edgemem.train.hard import hardest
 from edgemem.train.kws import calibration_sample, make_model
 from edgemem.train.progress import draw_history, write_history
 from edgemem.train.qat import Qat
@@ -117,6 +119,9 @@ class Run:
         kept: dict[str, Any] = {"resume": resume, "quiet": quiet}
         if isinstance(last, Further):
             stack = cast(Stack, found.cell)
+            if recipe.hard:
+                chosen = hardest(trace(stack, found.params), batches)
+                batches = replace(batches, more=np.repeat(chosen, recipe.hard))
             result = fit_further(stack, found.params, batches, checkpoint, identity, **kept)
         else:
             sequences = calibration_sample(self.data, batches, self.seed).features
