@@ -78,6 +78,16 @@ class Curve:
             hours=self.hours[only],
         )
 
+    def of_label(self, label: int) -> Curve:
+        """The part of one keyword, as if nothing else mattered."""
+        only = slice(label, label + 1)
+        return replace(
+            self,
+            accepts=self.accepts[:, :, only],
+            rejects=self.rejects[:, :, only],
+            keywords=self.keywords[:, only],
+        )
+
     @property
     def accept_rates(self) -> Floats:
         """False accepts an hour, (n,)."""

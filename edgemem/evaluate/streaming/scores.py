@@ -18,6 +18,9 @@ from edgemem.evaluate.streaming.truth import Truth, condition_name
 RATES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 """False accepts an hour at which a report reads the curve."""
 
+ALONE = 0.5
+"""False accepts an hour of a single keyword at which a report reads its curve."""
+
 AREA = 10.0
 """Largest rate under the area of a report."""
 
@@ -60,13 +63,20 @@ class Tally:
         """False accepts an hour."""
         return self.accepts / self.hours if self.hours else math.nan
 
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the false accepts an hour; NaN without any sound."""
+        if not self.hours:
+            return math.nan, math.nan
+        low, high = interval(self.accepts)
+        return low / self.hours, high / self.hours
+
     def latency(self, share: float) -> float:
         """Quantile of the latencies, in seconds; NaN without a hit."""
         return float(np.quantile(self.latencies, share)) if self.latencies else math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON values."""
-        low, high = (bound / self.hours for bound in interval(self.accepts))
+        low, high = self.interval()
         return {
             "name": self.name,
             "hours": self.hours,
@@ -74,8 +84,8 @@ class Tally:
             "missed": self.missed,
             "false_reject_rate": _number(self.reject_rate),
             "false_accepts": self.accepts,
-            "false_accepts_per_hour": self.accept_rate,
-            "false_accepts_per_hour_95": [low, high],
+            "false_accepts_per_hour": _number(self.accept_rate),
+            "false_accepts_per_hour_95": [_number(low), _number(high)],
             "substitutions": self.substitutions,
             "repeats": self.repeats,
             "latency_median": _number(self.latency(0.5)),
@@ -84,7 +94,7 @@ class Tally:
 
     def row(self) -> str:
         """One line of a table."""
-        low, high = (bound / self.hours for bound in interval(self.accepts))
+        low, high = self.interval()
         return (
             f"{self.name:<10} {self.hours:6.2f} {self.said:6d} {self.missed:6d} "
             f"{self.reject_rate:7.2%} {self.accepts:5d} {self.accept_rate:7.2f} "
@@ -136,6 +146,21 @@ class StreamScores:
             if self.curve.keywords[:, number].any()
         ]
 
+    def noise(self) -> Tally:
+        """The stretches that have no word at all."""
+        truth, matched = self.truth, self.matched
+        within = matched.false & truth.empty[truth.stretches_at(matched.times)]
+        hours = float(truth.spans[truth.empty].sum())
+        return Tally("noise", hours, 0, 0, 0, 0, int(within.sum()), ())
+
+    def alone(self, rate: float) -> dict[str, float]:
+        """Share of each keyword missed where it alone has at most ``rate`` false accepts."""
+        return {
+            label: self.curve.of_label(number).rejects_at(rate)
+            for number, label in enumerate(self.labels)
+            if self.curve.keywords[:, number].any()
+        }
+
     def confusion(self) -> dict[str, dict[str, int]]:
         """Of each keyword, and of other words, how often it brought which label, or nothing.
 
@@ -176,6 +201,11 @@ class StreamScores:
             "total": self.total().to_dict(),
             "by_ratio": [tally.to_dict() for tally in self.conditions()],
             "by_keyword": [tally.to_dict() for tally in self.keywords()],
+            "noise": self.noise().to_dict(),
+            "alone": {
+                f"{rate:g}": {name: _number(value) for name, value in self.alone(rate).items()}
+                for rate in RATES
+            },
             "confusion": self.confusion(),
             "false_accepts": [list(item) for item in self.false_accepts()],
             "curves": {
@@ -196,13 +226,15 @@ class StreamScores:
         """The figures as text."""
         yield "at the file's thresholds (FRR: keywords missed; FA: false accepts; latency in s)"
         yield HEAD
-        tallies = [self.total(), *self.conditions(), *self.keywords()]
+        tallies = [self.total(), self.noise(), *self.conditions(), *self.keywords()]
         yield from (tally.row() for tally in tallies)
         yield "keywords missed at so many false accepts an hour, all thresholds moved alike"
         yield f"{'':<10} " + " ".join(f"{rate:7g}" for rate in RATES) + f"  mean over 0..{AREA:g}"
         for name, curve in self.curves().items():
             read = " ".join(f"{curve.rejects_at(rate):7.2%}" for rate in RATES)
             yield f"{name:<10} {read}  {curve.area(AREA):7.2%}"
+        single = ", ".join(f"{name} {value:.2%}" for name, value in self.alone(ALONE).items())
+        yield f"each keyword alone, missed at {ALONE:g} false accepts an hour of its own: {single}"
         found = self.false_accepts()
         if found:
             some = ", ".join(f"{said} as {label} {count}" for said, label, count in found[:12])

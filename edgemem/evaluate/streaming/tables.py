@@ -98,13 +98,10 @@ def _folded(truth: Truth) -> Truth:
     """The same words, with the fold of their stretch in place of its condition."""
     # every fold gets stretches of all hours, since neighbours share nothing
     folds = np.arange(len(truth.borders)) % FOLDS
-    length = float(truth.hours.sum())
-    spans = np.diff(np.concatenate([truth.borders, [length * 3600.0]])) / 3600.0
-    at = np.searchsorted(truth.borders, truth.starts, side="right") - 1
     return replace(
         truth,
         conditions=tuple(float(fold) for fold in range(FOLDS)),
-        word_conditions=folds[np.clip(at, 0, None)],
+        word_conditions=folds[truth.stretches_at(truth.starts)],
         stretch_conditions=folds,
-        hours=np.bincount(folds, spans, FOLDS).astype(np.float64),
+        hours=np.bincount(folds, truth.spans, FOLDS).astype(np.float64),
     )

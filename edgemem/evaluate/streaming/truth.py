@@ -39,6 +39,8 @@ class Truth:
     stretch_conditions : (m,) int array
     hours : (n_conditions,) array
         Hours under each condition.
+    empty : (m,) bool array
+        Which stretches have no word at all.
     """
 
     starts: Floats
@@ -50,16 +52,27 @@ class Truth:
     borders: Floats
     stretch_conditions: Ints
     hours: Floats
+    empty: npt.NDArray[np.bool_]
+
+    @property
+    def spans(self) -> Floats:
+        """Length of each stretch, in hours."""
+        end = 3600.0 * float(self.hours.sum())
+        return np.asarray(np.diff(np.append(self.borders, end)) / 3600.0)
 
     @property
     def keywords(self) -> npt.NDArray[np.bool_]:
         """Which words are keywords."""
         return np.asarray(self.labels != NO_KEYWORD)
 
+    def stretches_at(self, times: Floats) -> Ints:
+        """Number of the stretch that holds each time."""
+        at = np.searchsorted(self.borders, times, side="right") - 1
+        return np.asarray(np.clip(at, 0, None))
+
     def conditions_at(self, times: Floats) -> Ints:
         """Position in ``conditions`` of what holds at each time."""
-        at = np.searchsorted(self.borders, times, side="right") - 1
-        return np.asarray(self.stretch_conditions[np.clip(at, 0, None)])
+        return np.asarray(self.stretch_conditions[self.stretches_at(times)])
 
 
 def truth_of(
@@ -99,6 +112,7 @@ def truth_of(
         borders=np.array([stretch.start / rate for stretch in scene.stretches]),
         stretch_conditions=np.array([number[s.snr] for s in scene.stretches], np.int64),
         hours=hours,
+        empty=np.array([not stretch.words for stretch in scene.stretches], bool),
     )
 
 

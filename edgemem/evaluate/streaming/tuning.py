@@ -20,7 +20,7 @@ from edgemem.evaluate.streaming.tables import Table, table_of
 from edgemem.runtime.detector import DetectorConfig, KeywordRule
 from edgemem.runtime.network import Network
 
-WINDOWS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+WINDOWS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Smoothing windows that are tried beside the file's own, in seconds."""
 
 SHARES: Mapping[str, Share] = {"common": common, "apart": apart}

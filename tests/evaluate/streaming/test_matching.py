@@ -19,7 +19,8 @@ LABELS = ("_silence_", "yes", "no")
 YES, NO = 1, 2
 CLEAN = math.inf
 
-# yes 10.2-10.6 s, no 15.1-15.5 s, an other word 20-20.4 s, yes right after it 21.0-21.4 s (10 dB)
+# noise alone up to 9 s, then yes 10.2-10.6 s, no 15.1-15.5 s, from 18 s on at 10 dB an other word
+# 20-20.4 s, and yes right after it 21.0-21.4 s
 TRUTH = Truth(
     starts=np.array([10.2, 15.1, 20.0, 21.0]),
     ends=np.array([10.6, 15.5, 20.4, 21.4]),
@@ -27,9 +28,10 @@ TRUTH = Truth(
     said=("yes", "no", "bird", "yes"),
     conditions=(CLEAN, 10.0),
     word_conditions=np.array([0, 0, 1, 1]),
-    borders=np.array([0.0, 18.0]),
-    stretch_conditions=np.array([0, 1]),
+    borders=np.array([0.0, 9.0, 18.0]),
+    stretch_conditions=np.array([0, 0, 1]),
     hours=np.array([18.0, 18.0]) / 3600.0,
+    empty=np.array([True, False, False]),
 )
 
 
@@ -105,6 +107,8 @@ def test_tallies_by_hand() -> None:
     clean, noisy = found.conditions()
     assert (clean.name, clean.said, clean.missed, clean.accepts) == ("clean", 2, 1, 1)
     assert (noisy.name, noisy.said, noisy.missed, noisy.accepts) == ("10 dB", 1, 0, 1)
+    noise = found.noise()
+    assert (noise.hours, noise.said, noise.accepts) == (pytest.approx(9 / 3600), 0, 1)
     yes, no = found.keywords()
     assert (yes.said, yes.missed, yes.accepts, yes.repeats) == (2, 0, 0, 1)
     assert (no.said, no.missed, no.accepts, no.substitutions) == (1, 1, 2, 1)

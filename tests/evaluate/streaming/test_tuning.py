@@ -48,6 +48,7 @@ def take(
         borders=EVERY * np.arange(len(labels)),
         stretch_conditions=np.zeros(len(labels), np.int64),
         hours=np.array([hours]),
+        empty=np.zeros(len(labels), bool),
     )
     return Take(Scene(0, ()), truth, logits)
 
