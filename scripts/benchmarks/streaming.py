@@ -34,7 +34,7 @@ RATIOS = (CLEAN, 20.0, 10.0, 5.0, 0.0)
 FULL = (CLEAN, 10.0)
 """Ratios that get all the hours; the others get a fifth."""
 
-TUNING_HOURS = 10.0
+TUNING_HOURS = 20.0
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgemem import model
 from edgemem.data.scenes.material import OTHER, Material, Where
 from edgemem.data.scenes.schedule import CLEAN, Plan
 from edgemem.errors import ConfigError, DataError, UnknownNameError
@@ -142,6 +143,40 @@ def test_kill_leaves_whole_segments(tone_file: Path, tone_lists: Path, tmp_path:
         for line in (command, command[:-2])
     ]
     assert runs[0] == runs[1]
+
+
+def test_a_process_that_ends_is_one_sentence(
+    network: Network, material: Material, tone_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hearing, "_BATCH", 2)
+    tone_file.unlink()  # so that a process of its own cannot open it
+    with pytest.raises(DataError, match="a process of --jobs ended on its own"):
+        record(network, material, PLAN, Running(2))
+
+
+def test_kill_in_the_midst_of_tuning_breaks_nothing(
+    tone_file: Path, tone_lists: Path, tmp_path: Path
+) -> None:
+    before = tone_file.read_bytes()
+    out = tmp_path / "out" / "tuned.model"
+    command = [sys.executable, "-m", "edgemem.cli", "evaluate", str(tone_file), "--stream"]
+    command += ["--data", str(tone_lists), "--hours", "0.2", "--cache", str(tmp_path / "cache")]
+    command += ["--tune", "--false-accepts", "20", "--out", str(out)]
+    command += ["--work", str(tmp_path / "work")]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if len(list((tmp_path / "work").rglob("segment-*.npy"))) >= 6:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    process.wait()
+    assert tone_file.read_bytes() == before
+    if out.exists():
+        model.load(out)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert model.load(out).digest == model.load(tone_file).digest
 
 
 def test_what_cannot_be_heard(
