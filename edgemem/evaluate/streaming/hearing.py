@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgemem import artefact, model, pretrained
 from edgemem.data.clips import read_samples
 from edgemem.data.scenes.features import FeatureRenderer
 from edgemem.data.scenes.material import Material
@@ -80,12 +81,25 @@ def facts(network: Network, stage: Stage, plan: Plan) -> dict[str, Any]:
     for ring in stage.material.rings:
         h.update(ring.samples.tobytes())
     return {
-        "file": hashlib.sha256(network.path.read_bytes()).hexdigest(),
+        "network": _identity(network),
         "material": h.hexdigest(),
         "plan": asdict(plan),
         "sound": stage.sound,
         "segments": [SECONDS, WARM],
-        "format": 1,
+        "format": 2,
+    }
+
+
+def _identity(network: Network) -> dict[str, Any]:
+    """What of a file decides its logits: its decision rule does not."""
+    if network.path.suffix == pretrained.MODEL:
+        return {"model": model.load(network.path).digest}
+    manifest = artefact.read(network.path).manifest
+    return {
+        "sha256": manifest["sha256"],
+        "target": manifest["target"],
+        "frontend": network.frontend.to_dict(),
+        "labels": list(network.labels),
     }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgemem.evaluate.streaming.firing import Levels
-from edgemem.runtime.detector import DetectorConfig, frames_in
+from edgemem.runtime.detector import frames_in
+from edgemem.runtime.rule import DetectorConfig
 
 
 @dataclass(frozen=True)

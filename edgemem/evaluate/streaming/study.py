@@ -23,8 +23,8 @@ from edgemem.evaluate.streaming.scores import StreamScores, speech_of
 from edgemem.evaluate.streaming.traces import candidates
 from edgemem.evaluate.streaming.truth import Truth, truth_of
 from edgemem.evaluate.streaming.work import Work
-from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.network import Network
+from edgemem.runtime.rule import DetectorConfig
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from edgemem.evaluate.streaming.rules import rule_of
 from edgemem.evaluate.streaming.shares import Share, apart, common
 from edgemem.evaluate.streaming.study import Take
 from edgemem.evaluate.streaming.tables import Table, table_of
-from edgemem.runtime.detector import DetectorConfig, KeywordRule
 from edgemem.runtime.network import Network
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 
 WINDOWS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Smoothing windows that are tried beside the file's own, in seconds."""

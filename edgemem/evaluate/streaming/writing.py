@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgemem import artefact, model, pretrained
 from edgemem.errors import ConfigError
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 _IN_SOURCE = ("c",)
 """Targets that write the rule into generated source."""

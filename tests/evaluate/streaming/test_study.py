@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from edgemem.evaluate.streaming import hearing
 from edgemem.evaluate.streaming.hearing import Stage
 from edgemem.evaluate.streaming.segments import segments
 from edgemem.evaluate.streaming.study import Running, gather, record, score
+from edgemem.model import Model
 from edgemem.runtime.network import Network, open_network
+from edgemem.runtime.rule import DetectorConfig
 
 PLAN = Plan(0.1, (CLEAN, 40.0), 400, 100, seed=1)
 
@@ -204,3 +207,19 @@ def test_what_cannot_be_heard(
     (tone_lists / "_background_noise_" / "hiss.wav").unlink()
     with pytest.raises(DataError, match="name a folder of recordings with --background"):
         gather(network, Where(tone_lists, cache=cache))
+
+
+def test_another_rule_needs_no_second_hearing(
+    network: Network, material: Material, tone_model: Model, tmp_path: Path
+) -> None:
+    record(network, material, PLAN, Running(work=tmp_path / "work"))
+    other = replace(tone_model, detector=DetectorConfig(9, 0.5, 0.2))
+    model.save(other, tmp_path / "other.model")
+    heard: list[int] = []
+    running = Running(work=tmp_path / "work", progress=lambda number, _: heard.append(number))
+    record(open_network(tmp_path / "other.model"), material, PLAN, running)
+    assert heard == []
+    changed = replace(tone_model, params={**tone_model.params, "b": np.zeros(4)})
+    model.save(changed, tmp_path / "changed.model")
+    record(open_network(tmp_path / "changed.model"), material, PLAN, running)
+    assert heard == [1, 2, 3]

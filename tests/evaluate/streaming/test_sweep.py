@@ -12,7 +12,8 @@ from edgemem.evaluate.streaming.curve import Clock, moved
 from edgemem.evaluate.streaming.firing import Levels, fire
 from edgemem.evaluate.streaming.rules import rule_of
 from edgemem.evaluate.streaming.traces import candidates, posteriors
-from edgemem.runtime.detector import Detector, DetectorConfig, Event, KeywordRule
+from edgemem.runtime.detector import Detector, Event
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 
 LABELS = ("_silence_", "a", "b", "c")
 PERIOD, LEAD = 0.02, 0.02

@@ -12,7 +12,7 @@ from edgemem.artefact import Golden
 from edgemem.errors import ConfigError
 from edgemem.evaluate.streaming.writing import check_changeable, with_rule
 from edgemem.model import Model
-from edgemem.runtime.detector import DetectorConfig, KeywordRule
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 
 RULE = DetectorConfig(9, 0.7, 0.4, 0.3, ("_silence_",), {"low": KeywordRule(threshold=0.95)})
 
