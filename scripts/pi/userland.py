@@ -24,6 +24,8 @@ PACKAGES = (
     *("alsa-utils",),
 )
 SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources")
+MICROPHONE = "microphone"
+PACED = Path(__file__).with_name("paced_arecord.py")
 WITHOUT_STATX = Path(__file__).with_name("without_statx.py")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """As edgemem's own command has it."""
@@ -120,7 +122,8 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
     _show_board(arch, tree)
     environment, lent = pip_settings()
     environment.update(_proxies(), **ONE_THREAD)
-    environment.update(HOME=str(work), PATH="/usr/bin:/bin", LANG="C.UTF-8", TMPDIR=str(work))
+    path = f"{work / MICROPHONE}:/usr/bin:/bin"
+    environment.update(HOME=str(work), PATH=path, LANG="C.UTF-8", TMPDIR=str(work))
     environment.update(ALSA_CONFIG_PATH=str(work / "asound.conf"))
     if arch.library_path:
         environment["LD_LIBRARY_PATH"] = arch.library_path
@@ -148,7 +151,12 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
 
 
 def lend_microphone(work: Path, sound: bytes) -> None:
-    """Let ALSA's microphone in a userland be a file of raw sound, which starts again at its end."""
+    """Let ALSA's microphone in a userland be a file of raw sound, which starts again at its end.
+
+    It is paced by what stands before ``arecord`` in the path.
+    """
+    (work / MICROPHONE).mkdir()
+    shutil.copy2(PACED, work / MICROPHONE / "arecord")
     (work / "microphone.raw").write_bytes(sound)
     (work / "asound.conf").write_text(
         "</usr/share/alsa/alsa.conf>\n"
