@@ -32,7 +32,7 @@ from edgemem.verification import INTEGERS, distance, replay
 
 if TYPE_CHECKING:
     from edgemem.ir import Graph
-    from edgemem.runtime.detector import DetectorConfig
+    from edgemem.runtime.rule import DetectorConfig
 
 GOLDEN_CLIPS = 2
 GOLDEN_VALUES = 1440

@@ -26,7 +26,7 @@ from edgemem.ir import Graph, trace
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
 from edgemem.quantize.rounding import rounded_network
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 FORMAT = 2
 """Number of the newest file format; a reader refuses newer ones.

@@ -13,7 +13,7 @@ import pytest
 from edgemem.cells import Dense
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample, save
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 Samples = npt.NDArray[np.int16]
 

@@ -21,7 +21,8 @@ from edgemem.errors import (
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample
 from edgemem.quantize import IntegerOps, Scheme, build
-from edgemem.runtime.detector import DetectorConfig, decide
+from edgemem.runtime.detector import decide
+from edgemem.runtime.rule import DetectorConfig
 from edgemem.target import Tolerance
 from edgemem.verification import distance, replay, verify
 

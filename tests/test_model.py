@@ -20,7 +20,7 @@ from edgemem.errors import ModelError, OutputError
 from edgemem.files import zip_bytes
 from edgemem.frontend import FrontEnd
 from edgemem.model import FORMAT, PLAN, Model, Sample, load, save, to_bytes
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 
 def made(seed: int = 0, **changes: Any) -> Model:

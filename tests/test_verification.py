@@ -15,7 +15,7 @@ from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
 from edgemem.errors import ToleranceError
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 from edgemem.verification import equal_steps, last_places, verify
 
 N_IN = 5

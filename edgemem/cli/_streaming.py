@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from edgemem.data.scenes.material import Where
     from edgemem.data.scenes.schedule import Plan
     from edgemem.evaluate.streaming.study import Running, Take
-    from edgemem.runtime.detector import DetectorConfig
     from edgemem.runtime.network import Network
+    from edgemem.runtime.rule import DetectorConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -258,7 +258,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         rule = tuned["detector"]
         kind = "one threshold" if held["share"] == "common" else "a threshold each"
         yield (
-            f"tuned for {tuned['wanted']:g} false accepts an hour: window {held['window']}, {kind}; "
+            f"tuned for {tuned['wanted']:g} false accepts an hour: window {held['window']}, "
+            f"{kind}; "
             f"held-out parts miss {held['false_reject_rate']:.2%}; written to {tuned['out']}"
         )
         own = {label: one["threshold"] for label, one in rule.get("keywords", {}).items()}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgemem.listen.toml import TomlFile, read_toml
-from edgemem.runtime.detector import DetectorConfig, KeywordRule, frames_in
+from edgemem.runtime.detector import frames_in
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 
 LONGEST_WINDOW = 60.0
 """Seconds of logits that a rule file may average: each frame of them takes memory."""

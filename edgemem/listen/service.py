@@ -20,8 +20,8 @@ from edgemem.listen.watchdog import Notifier
 from edgemem.runtime.sources import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from edgemem.runtime.detector import DetectorConfig
     from edgemem.runtime.network import Network
+    from edgemem.runtime.rule import DetectorConfig
 
 MakeSink = Callable[["Surroundings"], Sink]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from edgemem.runtime.detector import DetectorConfig
+    from edgemem.runtime.rule import DetectorConfig
 
 
 @dataclass(frozen=True)

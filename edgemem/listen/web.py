@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from edgemem.listen.types import Controls, Moment
-    from edgemem.runtime.detector import DetectorConfig
+    from edgemem.runtime.rule import DetectorConfig
 
 LIVE = "/live"
 FILES = {

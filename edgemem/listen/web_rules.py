@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgemem.errors import ConfigError
-from edgemem.runtime.detector import DetectorConfig, KeywordRule
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 
 if TYPE_CHECKING:
     from edgemem.listen.types import Controls

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError, ShapeError
-from edgemem.runtime.detector import DetectorConfig, Event, firing, frames_in, latest
+from edgemem.runtime.detector import Event, firing, frames_in, latest
+from edgemem.runtime.rule import DetectorConfig
 
 Int = npt.NDArray[np.int64]
 

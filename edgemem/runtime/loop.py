@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from edgemem.errors import ArtefactError
 from edgemem.frontend import FrontEnd
-from edgemem.runtime.detector import Detector, DetectorConfig, Event
+from edgemem.runtime.detector import Detector, Event
+from edgemem.runtime.rule import DetectorConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from edgemem import pretrained
 from edgemem.errors import ArtefactError
 from edgemem.frontend import FrontEnd
-from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.loop import Listener
+from edgemem.runtime.rule import DetectorConfig
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact

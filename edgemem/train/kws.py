@@ -12,7 +12,8 @@ from edgemem.data.protocols import SILENCE, UNKNOWN
 from edgemem.ir import Graph, trace
 from edgemem.model import Model, Sample
 from edgemem.quantize.rounding import rounded_network
-from edgemem.runtime.detector import DetectorConfig, pooled, softmax
+from edgemem.runtime.detector import pooled, softmax
+from edgemem.runtime.rule import DetectorConfig
 from edgemem.train.augment import Augmenter
 from edgemem.train.batches import Batches
 from edgemem.train.recipes import Recipe

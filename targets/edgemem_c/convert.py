@@ -10,7 +10,7 @@ from edgemem.frontend import FrontEnd
 from edgemem.quantize import IntegerOps, build
 from edgemem.quantize.scheme import choose
 from edgemem.quantize.stored import program_parts
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 from edgemem.target import Converted
 
 from . import names

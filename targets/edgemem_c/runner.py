@@ -14,7 +14,7 @@ from edgemem.frontend import FrontEnd
 from edgemem.ir.values import Values
 from edgemem.quantize.program import Integers, Tensor
 from edgemem.quantize.stored import read_program
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 from . import names
 from .compiler import find_compiler, load_library

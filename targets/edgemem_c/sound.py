@@ -9,8 +9,8 @@ from edgemem.frontend import FrontEnd
 from edgemem.frontend.integer import IntegerFrontEnd
 from edgemem.quantize.features import fed_by_features
 from edgemem.quantize.program import Program
-from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.integer_detector import IntegerRule
+from edgemem.runtime.rule import DetectorConfig
 
 from .detector import detector_c
 from .elementwise import elementwise_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgemem.frontend import FrontEnd
 from edgemem.quantize.program import Program
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 from . import names
 from .network import Network, network_c

@@ -13,8 +13,8 @@ from edgemem.data.types import Clip
 from edgemem.errors import DataError, EdgememError
 from edgemem.evaluate.clips import evaluate_clips, score_clips
 from edgemem.frontend import FrontEnd
-from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.network import Network, open_network
+from edgemem.runtime.rule import DetectorConfig
 
 Samples = npt.NDArray[np.int16]
 

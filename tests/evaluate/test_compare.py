@@ -22,8 +22,9 @@ from edgemem.files import npz_bytes
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample, load, save
 from edgemem.quantize import IntegerOps, Program
-from edgemem.runtime.detector import DetectorConfig, decide
+from edgemem.runtime.detector import decide
 from edgemem.runtime.network import Network, open_network
+from edgemem.runtime.rule import DetectorConfig
 
 N_IN = 4
 OTHERS = sorted(

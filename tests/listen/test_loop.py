@@ -202,7 +202,7 @@ def test_the_newest_of_several_rules_counts() -> None:
 
 
 def replace_threshold(threshold: float):
-    from edgemem.runtime.detector import DetectorConfig
+    from edgemem.runtime.rule import DetectorConfig
 
     return DetectorConfig(threshold=threshold)
 

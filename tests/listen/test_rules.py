@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgemem.errors import ConfigError
 from edgemem.listen.rules import read_rules
 from edgemem.listen.web_rules import as_toml
-from edgemem.runtime.detector import DetectorConfig, KeywordRule
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 
 LABELS = ("yes", "no", "käse brot", "_silence_")
 PERIOD = 0.02

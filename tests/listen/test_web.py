@@ -23,7 +23,7 @@ from edgemem.listen.types import Controls, Heard, Moment
 from edgemem.listen.web import WebSink
 from edgemem.listen.web_doors import Doorkeeper, bind
 from edgemem.listen.web_frames import WebFacts
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 PERIOD, RATE = 0.02, 16000

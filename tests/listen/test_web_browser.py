@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 from edgemem.listen.types import Controls, Heard, Moment
 from edgemem.listen.web import WebSink
 from edgemem.listen.web_frames import WebFacts
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(

@@ -13,7 +13,7 @@ from edgemem.errors import ConfigError
 from edgemem.listen.rules import read_rules
 from edgemem.listen.types import Controls
 from edgemem.listen.web_rules import Reset, Sliders, Wish, as_toml, dialled, parse_wish
-from edgemem.runtime.detector import DetectorConfig, KeywordRule
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 
 LABELS = ("yes", "no")
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgemem.errors import ConfigError, ShapeError, UnknownNameError
-from edgemem.runtime.detector import Detector, DetectorConfig, Event, decide, softmax
+from edgemem.runtime.detector import Detector, Event, decide, softmax
+from edgemem.runtime.rule import DetectorConfig
 
 LABELS = ("_silence_", "yes", "no")
 SHARP = DetectorConfig(window=1, threshold=0.9, release=0.5, refractory=0.0, ignore=("_silence_",))

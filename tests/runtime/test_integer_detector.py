@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgemem.errors import ConfigError, ShapeError
-from edgemem.runtime.detector import Detector, DetectorConfig, Event, frames_in
+from edgemem.runtime.detector import Detector, Event, frames_in
 from edgemem.runtime.integer_detector import (
     POWER_BITS,
     IntegerDetector,
     IntegerRule,
     power_of_half,
 )
+from edgemem.runtime.rule import DetectorConfig
 
 LABELS = ("_silence_", "yes", "no")
 SHARP = DetectorConfig(window=1, threshold=0.9, release=0.5, refractory=0.0, ignore=("_silence_",))

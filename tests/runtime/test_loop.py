@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from edgemem.errors import ArtefactError, ConfigError
 from edgemem.frontend import FrontEnd
 from edgemem.quantize import Format
-from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.loop import Listener
+from edgemem.runtime.rule import DetectorConfig
 
 FRONTEND = FrontEnd(n_mels=4, f_max=8000.0)
 RULE = DetectorConfig(window=2, threshold=0.9, release=0.5, refractory=0.0, ignore=("_silence_",))

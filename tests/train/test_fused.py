@@ -9,7 +9,7 @@ from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Norm, Stack
 from edgemem.frontend import FrontEnd
 from edgemem.ir import trace
 from edgemem.model import Model, Sample, load, save
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 nengo_dl = pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")

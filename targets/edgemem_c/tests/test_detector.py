@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.integer_detector import IntegerDetector
+from edgemem.runtime.rule import DetectorConfig, KeywordRule
 from edgemem_c.detector import detector_c
 from edgemem_c.parts import CPart
 
@@ -32,16 +32,18 @@ CASES = {
             0.4,
             0.1,
             keywords={
-                "yes": {"window": 3, "threshold": 0.4, "release": 0.1, "refractory": 0.0},
-                "no": {"window": 21, "threshold": 0.9},
-                "down": {"window": 3, "refractory": 1.0},
+                "yes": KeywordRule(3, 0.4, 0.1, 0.0),
+                "no": KeywordRule(window=21, threshold=0.9),
+                "down": KeywordRule(window=3, refractory=1.0),
             },
         ),
         8,
         0.1,
     ),
     "own levels": (
-        DetectorConfig(5, 0.5, 0.4, 0.1, keywords={"up": {"threshold": 0.9999}, "no": {}}),
+        DetectorConfig(
+            5, 0.5, 0.4, 0.1, keywords={"up": KeywordRule(threshold=0.9999), "no": KeywordRule()}
+        ),
         16,
         0.001,
     ),

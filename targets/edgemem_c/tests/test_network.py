@@ -24,8 +24,8 @@ from edgemem.model import Model, load
 from edgemem.quantize import IntegerOps, Program, build
 from edgemem.quantize.features import FeatureInput
 from edgemem.quantize.scheme import choose
-from edgemem.runtime.detector import DetectorConfig
 from edgemem.runtime.integer_detector import IntegerDetector
+from edgemem.runtime.rule import DetectorConfig
 from edgemem_c import TARGET, COptions, emulation
 from edgemem_c.emulation import BOARDS, Board
 from edgemem_c.parts import rows

@@ -24,7 +24,7 @@ from edgemem.cli import main
 from edgemem.errors import ArtefactError, ConfigError, MissingExtraError, ShapeError
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample, save
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 from edgemem_nir import NirOptions
 from edgemem_nir.hdf5 import parse
 from edgemem_nir.network import Network, Node

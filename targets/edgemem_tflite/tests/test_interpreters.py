@@ -14,7 +14,7 @@ from edgemem import artefact, conversion
 from edgemem.cells import LEM, LMU, Dense, Stack
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample
-from edgemem.runtime.detector import DetectorConfig
+from edgemem.runtime.rule import DetectorConfig
 
 VERIFY = """
 import sys
