@@ -58,7 +58,13 @@ PASSWORD = "EDGEMEM_MQTT_PASSWORD"
     help="Most that the recordings take; the oldest give way.",
 )
 @click.option("--mqtt", metavar="HOST[:PORT]", help="Publish events to a broker (extra mqtt).")
-@click.option("--mqtt-topic", default="edgemem", show_default=True, metavar="TOPIC")
+@click.option(
+    "--mqtt-topic",
+    default="edgemem",
+    show_default=True,
+    metavar="TOPIC",
+    help="Topic above events and state.",
+)
 @click.option("--mqtt-user", metavar="NAME", help=f"With the password in {PASSWORD}.")
 @click.option("--mqtt-tls", is_flag=True, help="Encrypt, and check the broker's certificate.")
 @click.option(
@@ -75,7 +81,13 @@ PASSWORD = "EDGEMEM_MQTT_PASSWORD"
     help="Tell Home Assistant what there is; its prefix, homeassistant without.",
 )
 @click.option("--web", type=int, metavar="PORT", help="Show a live page (extra web).")
-@click.option("--web-host", default="127.0.0.1", show_default=True, metavar="ADDRESS")
+@click.option(
+    "--web-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where the page answers.",
+)
 @click.option(
     "--queue", default=5.0, show_default=True, help="Seconds of sound that may wait to be heard."
 )
