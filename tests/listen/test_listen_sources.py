@@ -70,7 +70,7 @@ class Timed:
 def test_pacing_is_counted_from_the_start_and_does_not_add_up() -> None:
     begun = time.monotonic()
     times = [time.monotonic() - begun for _ in Paced(Timed()).blocks(threading.Event())]
-    due = [0.04 * (number + 1) for number in range(10)]
+    due = [BLOCK / 16000 * (number + 1) for number in range(10)]
     assert all(got >= wanted - 1e-6 for got, wanted in zip(times, due))
     # The delay of 0.1 s is caught up: the last block is not due 0.1 s later.
     assert times[-1] - times[0] < due[-1] - due[0] + 0.09
