@@ -22,6 +22,8 @@ WORD_SECONDS = 2.75
 """What a word and its pause take in `edgemem data stream`."""
 ALIKE = 0.95
 """Least share of events that are of the same words, whatever the kernels."""
+FEW = 2
+"""Events near the threshold that may differ in a short sound."""
 AGREEMENT = "Sound heard on both"
 NATIVE = "On this machine, natively, one core"
 
@@ -144,7 +146,8 @@ def fast_kernels(report: Report, here: Machine, there: Machine, name: str, sound
     found = _compare(here, *(_hear(machine, name, sound) for machine in (here, there)))
     _row(report, name, "fast", found)
     same = found["events_equal"] + len(found["events_moved"])
-    ok = same >= ALIKE * max(found["events_here"], found["events_there"])
+    most = max(found["events_here"], found["events_there"])
+    ok = most - same <= max(FEW, (1.0 - ALIKE) * most)
     report.check(f"{name}: fast kernels hear the same words", ok, _shares(found))
 
 
