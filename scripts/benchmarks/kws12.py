@@ -38,11 +38,7 @@ RUNS: dict[str, list[str]] = {
         "--recipe lem --epochs 6 --learning-rate 0.0015 --others OTHERS",
         "--recipe lem --epochs 4 --learning-rate 0.001 --others OTHERS --hard 3 --seed 2",
     ],
-    "kws12-lmu-small": [
-        "--recipe lmu-small-clean",
-        "--recipe lmu-small --epochs 6 --learning-rate 0.0015 --smoothing 0.1",
-        "--recipe lmu-small --epochs 4 --learning-rate 0.0015 --others OTHERS",
-    ],
+    "kws12-lmu-small": ["--recipe lmu-small-clean"],
     # floats first, then in the roundings of 4-bit weights
     "kws12-lmu-small-w4": ["--recipe lmu-small-clean", "--qat --weights 4"],
     "kws12-lmu-tiny": ["--recipe lmu-tiny-clean", "--qat --weights 4 --qat-epochs 30"],
