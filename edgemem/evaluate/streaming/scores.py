@@ -97,10 +97,10 @@ class Tally:
         low, high = self.interval()
         return (
             f"{self.name:<10} {self.hours:6.2f} {self.said:6d} {self.missed:6d} "
-            f"{self.reject_rate:7.2%} {self.accepts:5d} {self.accept_rate:7.2f} "
-            f"[{low:.2f}, {high:.2f}]".ljust(72)
+            f"{_shown(self.reject_rate, '.2%')} {self.accepts:5d} "
+            f"{_shown(self.accept_rate, '.2f')} [{low:.2f}, {high:.2f}]".ljust(72)
             + f" {self.substitutions:5d} {self.repeats:5d} "
-            f"{self.latency(0.5):7.3f} {self.latency(0.9):7.3f}"
+            f"{_shown(self.latency(0.5), '.3f')} {_shown(self.latency(0.9), '.3f')}"
         )
 
 
@@ -265,6 +265,11 @@ class StreamScores:
             accepts=int(false.sum()),
             latencies=tuple((matched.times[hits] - truth.ends[matched.words[hits]]).tolist()),
         )
+
+
+def _shown(value: float, form: str) -> str:
+    """A number in seven places; a dash where there is none."""
+    return f"{'-' if math.isnan(value) else format(value, form):>7}"
 
 
 def _number(value: float) -> float | None:

@@ -20,6 +20,7 @@ from edgemem.data.scenes.schedule import CLEAN, Plan
 from edgemem.errors import ConfigError, DataError, UnknownNameError
 from edgemem.evaluate.streaming import hearing
 from edgemem.evaluate.streaming.hearing import Stage
+from edgemem.evaluate.streaming.scores import Tally
 from edgemem.evaluate.streaming.segments import segments
 from edgemem.evaluate.streaming.study import Running, gather, record, score
 from edgemem.model import Model
@@ -223,3 +224,9 @@ def test_another_rule_needs_no_second_hearing(
     model.save(changed, tmp_path / "changed.model")
     record(open_network(tmp_path / "changed.model"), material, PLAN, running)
     assert heard == [1, 2, 3]
+
+
+def test_a_row_without_words_has_a_dash_where_there_is_no_number() -> None:
+    row = Tally("noise", 0.5, 0, 0, 0, 0, 0, ()).row()
+    assert "nan" not in row
+    assert row.split()[:7] == ["noise", "0.50", "0", "0", "-", "0", "0.00"]
