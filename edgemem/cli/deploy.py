@@ -141,12 +141,10 @@ def _check_extras(options: dict[str, Any]) -> None:
 
     from edgemem.errors import MissingExtraError
 
-    for extra, module, package in (
-        ("mqtt", "paho", "paho-mqtt"),
-        ("web", "websockets", "websockets"),
-    ):
-        if options[extra] is not None and find_spec(module) is None:
-            raise MissingExtraError(f"--{extra}", package, extra)
+    if options["mqtt"] is not None and find_spec("paho") is None:
+        raise MissingExtraError("--mqtt", "paho-mqtt", "mqtt")
+    if options["web"] is not None and find_spec("websockets") is None:
+        raise MissingExtraError("--web", "websockets", "web")
 
 
 def _words(file: str, name: str, options: dict[str, Any]) -> tuple[list[str], list[str]]:
