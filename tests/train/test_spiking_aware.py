@@ -51,7 +51,8 @@ RECIPE = Recipe(
     learning_rate=0.02,
     augmentation=Augmentation(shift=0.01, floor=0.0, band_masks=1, band_mask=1, time_mask=2),
 )
-AWARE = SpikingAware(epochs=2, learning_rate=0.01, steps=12, rate_penalty=3.0, target_rate=0.0)
+AWARE = SpikingAware(epochs=6, learning_rate=0.02, steps=12, rate_penalty=3.0, target_rate=0.0)
+SHORT = replace(AWARE, epochs=2, learning_rate=0.01, rate_penalty=0.0)
 
 
 def test_what_rates_cost_is_the_mean_excess_of_mean_rates_over_the_target() -> None:
@@ -115,7 +116,7 @@ def test_a_network_ends_its_training_on_spikes(folder: Path, tmp_path: Path) -> 
 def fresh(made_set, tmp_path_factory: pytest.TempPathFactory):
     """A network trained in floats and then on spikes that cost nothing: data, result, model."""
     words = made_set(("a", "b", "c", "d"), 100, 40, seed=1)
-    trains = Run(words, RECIPE, 3, {"data": "made"}, replace(AWARE, rate_penalty=0.0))
+    trains = Run(words, RECIPE, 3, {"data": "made"}, SHORT)
     out = tmp_path_factory.mktemp("fresh") / "fresh.model"
     result = trains.train(out, resume=False, quiet=True)
     return words, result, trains.finish(result, "fresh", out)
