@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from typing import Any, cast
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from edgemem.cells import CELLS, Cell, Dense, Norm, Stack
 from edgemem.errors import ConfigError, UnknownNameError
 from edgemem.train.augment import Augmentation
-
-_TYPES = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
+from edgemem.train.stacks import layer as make_layer
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Recipe:
         cells: list[Cell] = [Norm(n_in)]
         size = n_in
         for layer in self.layers:
-            cell = _layer(self.cell, size, layer)
+            cell = make_layer(self.cell, size, layer)
             size = cell.n_out
             cells.append(cell)
             if self.norm:
@@ -152,21 +151,6 @@ class Recipe:
 
 def _plain(value: Any) -> str:
     return json.dumps(value) if isinstance(value, tuple) else str(value)
-
-
-def _layer(name: str, n_in: int, values: Mapping[str, Any]) -> Cell:
-    """A cell of ``values``, each of the type that the cell's field has."""
-    wanted = [field for field in fields(cast(Any, CELLS[name])) if field.name != "n_in"]
-    kinds = {field.name: str(field.type) for field in wanted}
-    for key, value in values.items():
-        if key not in kinds:
-            raise UnknownNameError(f"hyper-parameter of {name} layers", key, kinds)
-        if type(value) not in _TYPES.get(kinds[key], ()):
-            raise ConfigError(f"{name}.{key}: must be of type {kinds[key]} (got {value!r})")
-    missing = [f.name for f in wanted if f.default is MISSING and f.name not in values]
-    if missing:
-        raise ConfigError(f"a {name} layer needs {', '.join(missing)} (got {dict(values)})")
-    return cast(Cell, cast(Any, CELLS[name])(n_in=n_in, **values))
 
 
 def _lmu(n_units: int, *memories: tuple[float, int, int]) -> tuple[Mapping[str, Any], ...]:
