@@ -17,9 +17,10 @@ from edgemem.quantize.rounding import sources
 from edgemem.spiking.network import SpikingNetwork, prepare
 from edgemem.train.batches import Batches, Frames
 from edgemem.train.fused import Fused, Passed
+from edgemem.train.keywords import KeywordLesson, Result
 from edgemem.train.spikes import amplitude_of, inverse_of, on_spikes, rate_of, wanted_of
 from edgemem.train.spiking_aware import SpikingAware
-from edgemem.train.trainer import Result, train
+from edgemem.train.trainer import train
 from edgemem.train.whole import FusedGraph
 
 Tensor = Any
@@ -163,7 +164,6 @@ def fit_spiking(
             batches.seed,
         )
 
-    best, history = train(
-        layer, batches, checkpoint, identity, resume=resume, quiet=quiet, penalty=aware.penalty
-    )
-    return Result(network.cell, {**network.params, **best}, history)
+    lesson = KeywordLesson(batches, aware.penalty)
+    found = train(layer, lesson, checkpoint, identity, resume=resume, quiet=quiet)
+    return Result(network.cell, {**network.params, **found.arrays}, found.history)

@@ -16,8 +16,8 @@ from edgemem.runtime.detector import pooled, softmax
 from edgemem.runtime.rule import DetectorConfig
 from edgemem.train.augment import Augmenter
 from edgemem.train.batches import Batches
+from edgemem.train.keywords import Result
 from edgemem.train.recipes import Recipe
-from edgemem.train.trainer import Result
 
 CALIBRATION_SEQUENCES = 12
 CALIBRATION_CLIPS = 4

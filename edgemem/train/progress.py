@@ -23,7 +23,7 @@ class Progress:
     n_batches : int
         Batches in an epoch.
     batch : int
-        Clips in a batch.
+        Sequences in a batch.
     quiet : bool
         Say nothing.
     """
@@ -47,14 +47,15 @@ class Progress:
         self._shown = now
         left = (self.epochs - epoch) * self.n_batches - batch - 1
         seconds = (now - self._began) / self._done
+        rate = f"{self.batch / seconds:,.0f} sequences/s"
         sys.stderr.write(
             f"\repoch {epoch + 1}/{self.epochs}  {(batch + 1) / self.n_batches:4.0%}  "
-            f"loss {loss:.3f}  {self.batch / seconds:,.0f} clips/s  {_clock(left * seconds)} left  "
+            f"loss {loss:.3f}  {rate}  {_clock(left * seconds)} left  "
         )
         sys.stderr.flush()
 
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """After a whole epoch, with its row of the history."""
+    def epoch(self, row: Mapping[str, float], told: str) -> None:
+        """After a whole epoch, with its row of the history and what it came to, in words."""
         if self.quiet:
             return
         elapsed = time.monotonic() - self._began
@@ -63,14 +64,9 @@ class Progress:
         start = "\r\x1b[K" if self._live else ""
         sys.stderr.write(
             f"{start}epoch {row['epoch']:.0f}/{self.epochs}  loss {row['loss']:.4f}  "
-            f"validation accuracy {row['validation_accuracy']:.2%}  {_rate(row)}"
-            f"{row['seconds']:.0f} s  {_clock(left)} left\n"
+            f"{told}  {row['seconds']:.0f} s  {_clock(left)} left\n"
         )
         sys.stderr.flush()
-
-
-def _rate(row: Mapping[str, float]) -> str:
-    return f"mean rate {row['rate']:.3f}  " if "rate" in row else ""
 
 
 def _clock(seconds: float) -> str:

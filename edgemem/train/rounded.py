@@ -13,9 +13,10 @@ from edgemem.quantize.prepare import Prepared, prepare
 from edgemem.quantize.rounding import matrix_bits, rounded_network, settle, sources
 from edgemem.train.batches import Batches, Frames
 from edgemem.train.fused import Fused, Passed
+from edgemem.train.keywords import KeywordLesson, Result
 from edgemem.train.ops_tf import round_rows
 from edgemem.train.qat import Qat
-from edgemem.train.trainer import Result, train
+from edgemem.train.trainer import train
 from edgemem.train.whole import FusedGraph
 
 Tensor = Any
@@ -106,8 +107,9 @@ def fit_rounded(
             batches.seed,
         )
 
-    best, history = train(layer, batches, checkpoint, identity, resume=resume, quiet=quiet)
-    return Result(network.cell, {**network.params, **best}, history, scheme)
+    lesson = KeywordLesson(batches)
+    found = train(layer, lesson, checkpoint, identity, resume=resume, quiet=quiet)
+    return Result(network.cell, {**network.params, **found.arrays}, found.history, scheme)
 
 
 def _renamed(network: Prepared, layers: Mapping[str, int]) -> dict[str, int]:

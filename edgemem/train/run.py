@@ -20,13 +20,13 @@ from edgemem.train.checkpoint import beside, checkpoints
 from edgemem.train.further import Further
 from edgemem.train.fused_spiking import fit_spiking
 from edgemem.train.hard import hardest
+from edgemem.train.keywords import Result, fit, fit_further
 from edgemem.train.kws import calibration_sample, make_model
 from edgemem.train.progress import draw_history, write_history
 from edgemem.train.qat import Qat
 from edgemem.train.recipes import Recipe
 from edgemem.train.rounded import fit_rounded
 from edgemem.train.spiking_aware import SpikingAware
-from edgemem.train.trainer import Result, fit, fit_further
 
 Last = Further | Qat | SpikingAware
 

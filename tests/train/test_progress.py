@@ -37,7 +37,8 @@ def run_epoch(shown, clock, epoch, n_batches=4):
     for batch in range(n_batches):
         clock[0] += 2.5
         shown.step(epoch, batch, 1.0 / (batch + 1))
-    shown.epoch(HISTORY[epoch])
+    accuracy = HISTORY[epoch]["validation_accuracy"]
+    shown.epoch(HISTORY[epoch], f"validation accuracy {accuracy:.2%}")
 
 
 def test_a_line_for_each_epoch_with_accuracy_and_the_time_that_is_left(capsys, clock):
@@ -61,7 +62,7 @@ def test_a_terminal_shows_a_line_that_moves(monkeypatch, clock):
     run_epoch(shown, clock, 0)
     lines = terminal.getvalue().split("\r")
     # 20 clips in 2.5 s; three batches of this epoch and eight of the others are left
-    assert lines[1] == "epoch 1/3   25%  loss 1.000  8 clips/s  0:27 left  "
+    assert lines[1] == "epoch 1/3   25%  loss 1.000  8 sequences/s  0:27 left  "
     assert lines[-1].startswith("\x1b[Kepoch 1/3  loss 1.5000")
     clock[0] += 0.1
     before = terminal.getvalue()

@@ -26,8 +26,8 @@ pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
 from edgemem.train import trainer  # noqa: E402
 from edgemem.train.batches import Batches  # noqa: E402
+from edgemem.train.keywords import rate_excess  # noqa: E402
 from edgemem.train.run import Run  # noqa: E402
-from edgemem.train.trainer import rate_excess  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -21,8 +21,9 @@ from edgemem.train.recipes import Recipe
 nengo_dl = pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
 from edgemem.train import kws, trainer  # noqa: E402
+from edgemem.train.keywords import fit  # noqa: E402
 from edgemem.train.loss import window_entropy  # noqa: E402
-from edgemem.train.trainer import WarmCosine, fit  # noqa: E402
+from edgemem.train.schedules import WarmCosine  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
