@@ -57,6 +57,37 @@ class TensorOps:
         return a
 
 
+class TensorAdjointOps(TensorOps):
+    """See :class:`edgemem.ir.passes.adjoint.AdjointOps`."""
+
+    def matvec_adjoint(self, weight: Tensor, bar: Tensor) -> Tensor:
+        return self.matvec(tf.transpose(weight), bar)
+
+    def sigmoid_adjoint(self, bar: Tensor, y: Tensor) -> Tensor:
+        return bar * y * (1.0 - y)
+
+    def tanh_adjoint(self, bar: Tensor, y: Tensor) -> Tensor:
+        return bar * (1.0 - y * y)
+
+    def relu_adjoint(self, bar: Tensor, y: Tensor) -> Tensor:
+        return tf.where(y > 0, bar, tf.zeros_like(bar))
+
+    def quantize_adjoint(
+        self,
+        bar: Tensor,
+        a: Tensor,
+        scale: float,
+        zero_point: float,
+        lowest: float,
+        highest: float,
+    ) -> Tensor:
+        return passed(bar, a, scale, zero_point, lowest, highest)
+
+    def pad(self, bar: Tensor, start: int, size: int) -> Tensor:
+        before, after = int(start), int(size) - int(start) - bar.shape[-1]
+        return tf.pad(bar, [[0, 0]] * (len(bar.shape) - 1) + [[before, after]])
+
+
 def round_through(
     a: Tensor, scale: float, zero_point: float, lowest: float, highest: float
 ) -> Tensor:

@@ -1,65 +1,25 @@
 """A recurrence over a whole sequence, with its adjoint, as two compiled loops.
 
-The step is a straight line of ops, so its adjoint is one too: it is walked backwards node by
-node, with the chain rule of each op. The forward loop keeps the states alone; the backward pass
-recomputes every intermediate value for all steps at once, runs the adjoint loop, and forms each
+The forward loop keeps the states alone; the backward pass recomputes every intermediate value for
+all steps at once, runs the adjoint (:mod:`edgemem.ir.passes.adjoint`) in a loop, and forms each
 weight's gradient as one product over all steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from edgemem.ir.graph import Graph, Node, apply
-from edgemem.ir.passes.partition import Loop
-from edgemem.ops import QUANTIZE
-from edgemem.train.ops_tf import TensorOps, passed
+from edgemem.ir.graph import Node, apply
+from edgemem.ir.passes.adjoint import Recurrence, Share, adjoint
+from edgemem.train.ops_tf import TensorAdjointOps
+
+__all__ = ["Recurrence", "scan", "stack_products"]
 
 Tensor = Any
 Values = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Recurrence:
-    """The part of a step that runs in a loop.
-
-    Parameters
-    ----------
-    nodes : tuple of Node
-        In order of computation.
-    weights : tuple of str
-        Parameters that the nodes read.
-    drives : tuple of str
-        Values, given for every step beforehand, that the nodes read.
-    states : tuple of str
-        Names of the states before a step.
-    after : tuple of str
-        Names of the states after a step, in the same order.
-    """
-
-    nodes: tuple[Node, ...]
-    weights: tuple[str, ...]
-    drives: tuple[str, ...]
-    states: tuple[str, ...]
-    after: tuple[str, ...]
-
-    @classmethod
-    def of(cls, graph: Graph, loop: Loop) -> Recurrence:
-        """One of the recurrences of a graph."""
-        inside = {*loop.states, *(node.name for node in loop.nodes)}
-        read = dict.fromkeys(name for node in loop.nodes for name in node.inputs)
-        outside = [name for name in read if name not in inside]
-        return cls(
-            nodes=loop.nodes,
-            weights=tuple(n for n in outside if n in graph.params),
-            drives=tuple(n for n in outside if n not in graph.params),
-            states=loop.states,
-            after=tuple(graph.next_states[state] for state in loop.states),
-        )
 
 
 def stack_products(
@@ -108,8 +68,13 @@ def scan(recurrence: Recurrence, weights: Values, drives: Values, start: Values)
     """
     nodes, weights = stack_products(recurrence.nodes, weights)
     names = tuple(weights)
-    loop = _Loop(Recurrence(nodes, names, recurrence.drives, recurrence.states, recurrence.after))
-    trajectory = loop(
+    stacked = Recurrence(nodes, names, recurrence.drives, recurrence.states, recurrence.after)
+    shapes = {
+        **{name: tuple(weight.shape) for name, weight in weights.items()},
+        **{name: tuple(drives[name].shape[2:]) for name in recurrence.drives},
+        **{name: tuple(start[name].shape[1:]) for name in recurrence.states},
+    }
+    trajectory = _Loop(stacked, shapes)(
         [weights[n] for n in names],
         [_time_major(drives[n]) for n in recurrence.drives],
         [start[n] for n in recurrence.states],
@@ -124,9 +89,10 @@ def _time_major(x: Tensor) -> Tensor:
 class _Loop:
     """Forward and adjoint of one recurrence over tensors whose first axis is time."""
 
-    def __init__(self, recurrence: Recurrence) -> None:
+    def __init__(self, recurrence: Recurrence, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.r = recurrence
-        self.ops = TensorOps()
+        self.adjoint = adjoint(recurrence, shapes)
+        self.ops = TensorAdjointOps()
         self._forward = tf.function(self._forward_loop, jit_compile=True)
         self._backward = tf.function(self._backward_loop, jit_compile=True)
 
@@ -183,121 +149,57 @@ class _Loop:
         n_steps = drives[0].shape[0]
         before = [tf.concat([s[None], tr[:-1]], 0) for s, tr in zip(start, trajectory)]
         values = self._values(weights, drives, before)
-        recorded = self._recorded()
-        kept = {name: values[name] for node in self.r.nodes for name in (*node.inputs, node.name)}
         fixed = dict(zip(self.r.weights, weights))
-        varying = {name: v for name, v in kept.items() if name not in fixed}
-        rows = [
-            tf.TensorArray(values[name].dtype, n_steps, element_shape=values[name].shape[1:])
-            for name in recorded
-        ]
+        varying = {n: values[n] for n in self.adjoint.values_read if n not in fixed}
+        recorded = self.adjoint.recorded
+        one_step = [(s.dtype, s.shape) for s in self._adjoint_shapes(fixed, varying, start)]
+        rows = [tf.TensorArray(dtype, n_steps, element_shape=shape) for dtype, shape in one_step]
 
-        def body(k: Tensor, adjoint: list[Tensor], rows: list[Any]) -> Any:
+        def body(k: Tensor, after: list[Tensor], rows: list[Any]) -> Any:
             t = n_steps - 1 - k
-            now = {**fixed, **{name: v[t] for name, v in varying.items()}}
-            bar: Values = {}
-            for name, from_next, from_outside in zip(self.r.after, adjoint, upstream):
-                _accumulate(bar, name, from_next + from_outside[t])
-            for node in reversed(self.r.nodes):
-                if node.name in bar:
-                    _pull_back(node, bar[node.name], now, bar, fixed)
-            adjoint = [bar.get(s, tf.zeros_like(a)) for s, a in zip(self.r.states, adjoint)]
-            rows = [
-                row.write(t, bar.get(name, tf.zeros_like(now[name])))
-                for row, name in zip(rows, recorded)
-            ]
-            return k + 1, adjoint, rows
+            seeds = [a + outside[t] for a, outside in zip(after, upstream)]
+            bars = self._bars({**fixed, **{n: v[t] for n, v in varying.items()}}, seeds)
+            rows = [row.write(t, bars[name]) for row, name in zip(rows, recorded)]
+            return k + 1, self._or_zero(self.adjoint.states, bars, start), rows
 
         zero = [tf.zeros_like(s) for s in start]
-        _, adjoint, rows = tf.while_loop(
+        _, first, rows = tf.while_loop(
             lambda k, *_: k < n_steps, body, [0, zero, rows], maximum_iterations=n_steps
         )
         bars = {name: row.stack() for name, row in zip(recorded, rows)}
         dw = [self._weight_gradient(name, w, values, bars) for name, w in fixed.items()]
-        return dw, [bars[name] for name in self.r.drives], adjoint
+        return dw, self._or_zero(self.adjoint.drives, bars, drives), first
 
-    def _recorded(self) -> list[str]:
-        """Values whose adjoint every step must leave behind: drives, and readers of weights."""
-        readers = [n.name for n in self.r.nodes if set(n.inputs) & set(self.r.weights)]
-        return list(dict.fromkeys([*self.r.drives, *readers]))
+    def _bars(self, values: Values, seeds: list[Tensor]) -> Values:
+        """Every adjoint of one step, from those of the states after it."""
+        bars: Values = {**values, **dict(zip(self.adjoint.seeds, seeds))}
+        for node in self.adjoint.nodes:
+            bars[node.name] = apply(self.ops, node, bars)
+        return bars
+
+    def _adjoint_shapes(self, fixed: Values, varying: Values, start: list[Tensor]) -> list[Tensor]:
+        """The recorded adjoints of some step; nothing is ever computed of them but their shapes."""
+        bars = self._bars({**fixed, **{n: v[0] for n, v in varying.items()}}, start)
+        return [bars[name] for name in self.adjoint.recorded]
+
+    @staticmethod
+    def _or_zero(names: Sequence[str | None], bars: Values, like: list[Tensor]) -> list[Tensor]:
+        return [tf.zeros_like(x) if n is None else bars[n] for n, x in zip(names, like)]
 
     def _weight_gradient(self, name: str, weight: Tensor, values: Values, bars: Values) -> Tensor:
         total = tf.zeros_like(weight)
-        for node in self.r.nodes:
-            if name not in node.inputs:
-                continue
-            bar = bars[node.name]
-            if node.op == "matvec":
-                x = values[node.inputs[1]]
-                total += tf.matmul(
-                    tf.reshape(bar, [-1, bar.shape[-1]]),
-                    tf.reshape(x, [-1, x.shape[-1]]),
-                    transpose_a=True,
-                )
-                continue
-            local: Values = {}
-            _pull_back(node, bar, values, local, {})
-            total += _sum_to(local[name], weight)
+        for share in self.adjoint.shares:
+            if share.weight == name:
+                total += _summed(share, values, bars, weight)
         return total
 
 
-def _sum_to(x: Tensor, like: Tensor) -> Tensor:
-    """``x`` summed over the leading axes that ``like`` lacks."""
-    extra = len(x.shape) - len(like.shape)
-    return tf.reduce_sum(x, axis=list(range(extra))) if extra else x
-
-
-def _accumulate(bar: Values, name: str, value: Tensor) -> None:
-    bar[name] = bar[name] + value if name in bar else value
-
-
-def _pull_back(node: Node, bar: Tensor, values: Values, into: Values, skip: Values) -> None:
-    """Add to ``into`` what ``node`` hands down to its inputs: the chain rule of its op.
-
-    Parameters
-    ----------
-    node : Node
-    bar : tensor
-        Adjoint of the node's value.
-    values : dict of tensor
-        Value of the node and of its inputs.
-    into : dict of tensor
-        Adjoints so far, added to.
-    skip : dict
-        Names whose adjoint is formed elsewhere.
-    """
-    for name, value in zip(node.inputs, _adjoints(node, bar, values)):
-        if name not in skip:
-            _accumulate(into, name, _sum_to(value, values[name]))
-
-
-def _adjoints(node: Node, bar: Tensor, values: Values) -> list[Tensor]:
-    ops = TensorOps()
-    args = [values[name] for name in node.inputs]
-    y = values[node.name]
-    if node.op == "matvec":  # d(W x): W^T bar; the weight's own share is one product at the end
-        return [tf.zeros_like(args[0]), ops.matvec(tf.transpose(args[0]), bar)]
-    if node.op == "add":
-        return [bar, bar]
-    if node.op == "sub":
-        return [bar, -bar]
-    if node.op == "mul":
-        return [bar * args[1], bar * args[0]]
-    if node.op == "scale":
-        return [ops.scale(bar, node.args[0])]
-    if node.op == "sigmoid":  # y (1 - y)
-        return [bar * y * (1.0 - y)]
-    if node.op == "tanh":  # 1 - y^2
-        return [bar * (1.0 - y * y)]
-    if node.op == QUANTIZE:
-        return [passed(bar, args[0], *node.args)]
-    if node.op == "relu":
-        return [tf.where(y > 0, bar, tf.zeros_like(bar))]
-    if node.op == "split":
-        return [ops.merge(bar)]
-    if node.op == "merge":
-        return [ops.split(bar, args[0].shape[-2])]
-    # slice: back into its place among zeros
-    start, stop = (int(a) for a in node.args)
-    pad = [[0, 0]] * (len(bar.shape) - 1) + [[start, args[0].shape[-1] - stop]]
-    return [tf.pad(bar, pad)]
+def _summed(share: Share, values: Values, bars: Values, weight: Tensor) -> Tensor:
+    """A share of a weight's gradient, over all sequences and steps."""
+    bar = bars[share.bar]
+    if share.source is None:
+        return tf.reduce_sum(bar, axis=list(range(len(bar.shape) - len(weight.shape))))
+    x = values[share.source]
+    return tf.matmul(
+        tf.reshape(bar, [-1, bar.shape[-1]]), tf.reshape(x, [-1, x.shape[-1]]), transpose_a=True
+    )
