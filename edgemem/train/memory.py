@@ -100,3 +100,40 @@ def scan_memory(A: Array, write: Array, u: Tensor, m0: Tensor) -> Tensor:
     )
     m = tf.reshape(tf.transpose(m, [1, 0, 3, 2, 4]), [batch, chunks * n, channels, order])
     return m[:, :n_steps]
+
+
+def impulse_response(A: Array, write: Array, n: int) -> Array:
+    """``A^0 write ... A^(n-1) write``, shape (n, order, width)."""
+    result = np.empty((n, *write.shape))
+    result[0] = write
+    for k in range(1, n):
+        result[k] = A @ result[k - 1]
+    return result
+
+
+def last_memory(A: Array, write: Array, u: Tensor, m0: Tensor) -> Tensor:
+    """``m_t = A m_{t-1} + write @ u_t`` after the last step of a sequence.
+
+    One product with the impulse response (Chilkuri & Eliasmith 2021, eq. 25), which is formed once
+    in float64.
+
+    Parameters
+    ----------
+    A, write, u, m0
+        As :func:`scan_memory` takes them.
+
+    Returns
+    -------
+    (batch, channels, order) tensor
+    """
+    batch, n_steps, channels, width = u.shape
+    order = len(A)
+    # m_T = A^T m_0 + sum_k A^(T-1-k) write u_k   (eq. 25)
+    response = impulse_response(A, write, n_steps)[::-1]
+    response = response.transpose(0, 2, 1).reshape(n_steps * width, order)
+    u = tf.reshape(tf.transpose(u, [0, 2, 1, 3]), [batch * channels, n_steps * width])
+    m0 = tf.reshape(m0, [batch * channels, order])
+    started = np.linalg.matrix_power(A, n_steps).T
+    m = tf.matmul(u, tf.constant(response, u.dtype))
+    m += tf.matmul(m0, tf.constant(started, u.dtype))
+    return tf.reshape(m, [batch, channels, order])

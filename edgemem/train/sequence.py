@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from edgemem.ir.graph import INPUT, Graph, Node, apply
-from edgemem.ir.passes.partition import LinearMemory, Loop, linear_memory, loops
-from edgemem.train.memory import scan_memory
+from edgemem.ir.passes.last_step import needed_at_every_step
+from edgemem.ir.passes.partition import Loop, linear_memory, loops, written
+from edgemem.train.memory import last_memory, scan_memory
 from edgemem.train.ops_tf import TensorOps
 from edgemem.train.scan import Recurrence, scan
 
@@ -58,19 +58,43 @@ def trajectories(
     dict of (batch, n_steps, ...) tensor
         Params as they are; a state as it is before each step.
     """
-    constants = {n: tf.constant(graph.params[n], x.dtype) for n in graph.constants}
-    values: Values = {**constants, **weights, INPUT: x}
-    waiting = list(loops(graph))
-    while waiting:
-        _apply_ready(graph.nodes, values)
-        # loops hang together in one direction alone: one of them has all that it reads
-        loop = next(loop for loop in waiting if _is_ready(graph, loop, values))
-        waiting.remove(loop)
-        for state, steps in _trajectories(graph, loop, values, start).items():
-            values[graph.next_states[state]] = steps
-            values[state] = tf.concat([start[state][:, None], steps[:, :-1]], axis=1)
-    _apply_ready(graph.nodes, values)
+    values = _fixed(graph, weights, x)
+    _fill(graph, graph.nodes, loops(graph), values, start)
     return values
+
+
+def unroll_last(
+    graph: Graph, weights: Mapping[str, Tensor], x: Tensor, start: Mapping[str, Tensor]
+) -> tuple[Tensor, Values]:
+    """The output of the last step and the states after it; differentiable.
+
+    What :func:`~edgemem.ir.passes.last_step.needed_at_every_step` does not name is computed for
+    the last step alone.
+
+    Parameters
+    ----------
+    graph, weights, x, start
+        As :func:`unroll` takes them.
+
+    Returns
+    -------
+    y : (batch, n_out) tensor
+    states : dict
+        States after the last step.
+    """
+    needed = needed_at_every_step(graph)
+    walked = [loop for loop in loops(graph) if needed.intersection(loop.states)]
+    values = _fixed(graph, weights, x)
+    _fill(graph, [n for n in graph.nodes if n.name in needed], walked, values, start)
+    last = {n: v if n in graph.params else v[:, -1] for n, v in values.items()}
+    for loop in loops(graph):
+        memory = linear_memory(graph, loop)
+        if memory is not None and loop not in walked:
+            write, source = written(graph, memory)
+            after = last_memory(memory.matrix, write, values[source], start[memory.state])
+            last[graph.next_states[memory.state]] = after
+    _apply_ready(graph.nodes, last)
+    return last[graph.output], {s: last[name] for s, name in graph.next_states.items()}
 
 
 def last_states(graph: Graph, values: Values) -> Values:
@@ -81,6 +105,32 @@ def last_states(graph: Graph, values: Values) -> Values:
 def has_loop(graph: Graph) -> bool:
     """Whether :func:`unroll` must go step by step."""
     return any(loop.nodes and linear_memory(graph, loop) is None for loop in loops(graph))
+
+
+def _fixed(graph: Graph, weights: Mapping[str, Tensor], x: Tensor) -> Values:
+    """What is known before the first step: constants, trained arrays and the input."""
+    constants = {n: tf.constant(graph.params[n], x.dtype) for n in graph.constants}
+    return {**constants, **weights, INPUT: x}
+
+
+def _fill(
+    graph: Graph,
+    nodes: Sequence[Node],
+    waiting: Iterable[Loop],
+    values: Values,
+    start: Mapping[str, Tensor],
+) -> None:
+    """Add to ``values`` the trajectories of loops and the values of nodes, at every step."""
+    waiting = list(waiting)
+    while waiting:
+        _apply_ready(nodes, values)
+        # loops hang together in one direction alone: one of them has all that it reads
+        loop = next(loop for loop in waiting if _is_ready(graph, loop, values))
+        waiting.remove(loop)
+        for state, steps in _trajectories(graph, loop, values, start).items():
+            values[graph.next_states[state]] = steps
+            values[state] = tf.concat([start[state][:, None], steps[:, :-1]], axis=1)
+    _apply_ready(nodes, values)
 
 
 def _apply_ready(nodes: Iterable[Node], values: Values) -> None:
@@ -106,7 +156,9 @@ def _trajectories(
         return {state: values[graph.next_states[state]] for state in loop.states}
     memory = linear_memory(graph, loop)
     if memory is not None:
-        return {memory.state: _linear(graph, memory, values, start)}
+        write, source = written(graph, memory)
+        u, m0 = values[source], start[memory.state]
+        return {memory.state: scan_memory(memory.matrix, write, u, m0)}
     recurrence = Recurrence.of(graph, loop)
     return scan(
         recurrence,
@@ -114,16 +166,3 @@ def _trajectories(
         {name: values[name] for name in recurrence.drives},
         {state: start[state] for state in loop.states},
     )
-
-
-def _linear(
-    graph: Graph, memory: LinearMemory, values: Values, start: Mapping[str, Tensor]
-) -> Tensor:
-    """The trajectory of a linear memory, its write vector taken into the impulse response."""
-    A = memory.matrix
-    writer = graph.producers().get(memory.drive)
-    if writer is not None and writer.op == "matvec" and writer.inputs[0] in graph.constants:
-        write, source = graph.params[writer.inputs[0]], writer.inputs[1]
-    else:
-        write, source = np.eye(len(A)), memory.drive
-    return scan_memory(A, write, values[source], start[memory.state])

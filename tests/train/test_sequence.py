@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from edgemem.ir import trace
 tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
 
 from edgemem.train.ops_tf import TensorOps  # noqa: E402
-from edgemem.train.sequence import has_loop, unroll  # noqa: E402
+from edgemem.train.sequence import has_loop, unroll, unroll_last  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -36,49 +38,81 @@ BOUND = {
 BATCH, N_STEPS = 2, 7
 
 
-@pytest.mark.parametrize("cell", [*FREE.values(), *BOUND.values()], ids=[*FREE, *BOUND])
-def test_unrolled_is_scanned_and_so_are_its_gradients(cell):
+EVERY = pytest.mark.parametrize("cell", [*FREE.values(), *BOUND.values()], ids=[*FREE, *BOUND])
+
+
+def drawn(cell):
+    """A graph, a sequence, states to start from, and float64 stepping along it."""
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(size=shape) for name, shape in cell.params.items()}
     graph = trace(cell, arrays)
     x = rng.normal(size=(BATCH, N_STEPS, 3))
     start = {name: rng.normal(size=(BATCH, *shape)) for name, shape in graph.states.items()}
-    y, after = graph.scan(x, start)
+    return graph, arrays, x, start, graph.scan(x, start)
+
+
+def check(graph, arrays, x, start, form, y, after):
+    """Values and gradients of ``form`` are those of the equations, step by step."""
+    rng = np.random.default_rng(1)
     seen = rng.normal(size=y.shape)
     last = {name: rng.normal(size=state.shape) for name, state in after.items()}
-
     weights = {name: tf.constant(array) for name, array in arrays.items()}
     fixed = {name: tf.constant(graph.params[name]) for name in graph.constants}
     sources = (weights, tf.constant(x), {n: tf.constant(s) for n, s in start.items()})
 
-    def at_once():
-        return unroll(graph, *sources)
-
-    def step_by_step():
-        ops, states, outputs = TensorOps(), sources[2], []
+    def step_by_step(weights, x, states):
+        ops, outputs = TensorOps(), []
         for t in range(N_STEPS):
-            states, out = graph.evaluate(ops, {**fixed, **weights}, states, sources[1][:, t])
+            states, out = graph.evaluate(ops, {**fixed, **weights}, states, x[:, t])
             outputs.append(out)
-        return tf.stack(outputs, axis=1), states
+        return (tf.stack(outputs, axis=1) if len(y.shape) == 3 else outputs[-1]), states
 
     @tf.function
     def differentiated(form):
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            ours, states = form()
+            ours, states = form(*sources)
             loss = tf.reduce_sum(ours * seen)
             loss += sum(tf.reduce_sum(states[name] * last[name]) for name in last)
-        return ours, states, tf.nest.flatten(tape.gradient(loss, sources))
+        gradient = tape.gradient(loss, sources, unconnected_gradients="zero")
+        return ours, states, tf.nest.flatten(gradient)
 
     gradients = []
-    for form in (at_once, step_by_step):
-        ours, states, gradient = differentiated(form)
+    for computed in (form, step_by_step):
+        ours, states, gradient = differentiated(computed)
         np.testing.assert_allclose(ours, y, atol=1e-11)
         for name, state in after.items():
             np.testing.assert_allclose(states[name], state, atol=1e-11, err_msg=name)
         gradients.append(gradient)
     for ours, expected in zip(*gradients):
         np.testing.assert_allclose(ours, expected, atol=1e-9)
+
+
+@EVERY
+def test_unrolled_is_scanned_and_so_are_its_gradients(cell):
+    graph, arrays, x, start, (y, after) = drawn(cell)
+    check(graph, arrays, x, start, partial(unroll, graph), y, after)
+
+
+@EVERY
+def test_the_last_step_by_itself_is_the_last_step_of_all(cell):
+    graph, arrays, x, start, (y, after) = drawn(cell)
+    check(graph, arrays, x, start, partial(unroll_last, graph), y[:, -1], after)
+
+
+@pytest.mark.parametrize(("order", "batch"), [(256, 3), (468, 2)])
+def test_a_picture_in_one_product_is_exact_in_float32(order, batch):
+    cell = LMU(1, 20, order, 784.0, input_to_hidden=True, activation="relu")
+    rng = np.random.default_rng(0)
+    arrays = cell.init(rng)
+    graph = trace(cell, arrays)
+    x = rng.random((batch, 784, 1))
+    start = {"m": rng.normal(size=(batch, 1, order)) / 10}
+    y, after = graph.scan(x, start)
+    single = tf.nest.map_structure(lambda a: tf.constant(a, tf.float32), (arrays, x, start))
+    ours, states = unroll_last(graph, *single)
+    for found, expected in ((ours, y[:, -1]), (states["m"], after["m"])):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_only_feedback_needs_a_loop():

@@ -115,3 +115,25 @@ def linear_memory(graph: Graph, loop: Loop) -> LinearMemory | None:
         else:
             return None
     return LinearMemory(state, matrix, drives[0]) if len(drives) == 1 else None
+
+
+def written(graph: Graph, memory: LinearMemory) -> tuple[Array, str]:
+    """The drive of a memory as ``v = write @ source``.
+
+    Parameters
+    ----------
+    graph : Graph
+    memory : LinearMemory
+        Of this graph.
+
+    Returns
+    -------
+    write : (n, width) array
+        The constant that the memory is written with; the identity if there is none.
+    source : str
+        Name of what it is applied to.
+    """
+    writer = graph.producers().get(memory.drive)
+    if writer is not None and writer.op == "matvec" and writer.inputs[0] in graph.constants:
+        return graph.params[writer.inputs[0]], writer.inputs[1]
+    return np.eye(len(memory.matrix)), memory.drive
