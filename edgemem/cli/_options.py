@@ -1,4 +1,4 @@
-"""Command line options made from the fields of a target's options."""
+"""Command line options made from the fields of a dataclass of options."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _KEY = "edgemem.target_options"
 def options_of(target: Target) -> list[click.Option]:
     """One option for each field of ``target.Options``."""
     kinds = typing.get_type_hints(target.Options)
-    return [_option(field, kinds[field.name]) for field in dataclasses.fields(target.Options)]
+    return [option_of(field, kinds[field.name]) for field in dataclasses.fields(target.Options)]
 
 
-def _option(field: dataclasses.Field[Any], kind: Any) -> click.Option:
+def option_of(field: dataclasses.Field[Any], kind: Any) -> click.Option:
+    """The option that a field of a dataclass becomes."""
     flag = "--" + field.name.replace("_", "-")
     help_text = str(field.metadata.get("help", ""))
     if kind is bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgemem.errors import ConfigError, MissingExtraError
+from edgemem.cli._tasks import task_command
+from edgemem.cli._training import check_extras, layer_values, stopped
+from edgemem.errors import ConfigError
 from edgemem.files import check_writable
 
 if TYPE_CHECKING:
@@ -21,9 +21,40 @@ if TYPE_CHECKING:
     from edgemem.train.run import Last
 
 
-@click.group()
+class TaskGroup(click.Group):
+    """Keyword spotting, and every task of :mod:`edgemem.train.tasks`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the tasks."""
+        from edgemem.train import tasks
+
+        return sorted([*super().list_commands(ctx), *tasks.names()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a task.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such task.
+        """
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        from edgemem.errors import UnknownNameError
+        from edgemem.train import tasks
+
+        if cmd_name not in tasks.names():
+            raise UnknownNameError("task", cmd_name, self.list_commands(ctx))
+        return task_command(tasks.get(cmd_name))
+
+
+@click.group(cls=TaskGroup)
 def command() -> None:
-    """Train a network in NengoDL, by task."""
+    """Train a network in NengoDL, by task.
+
+    kws trains keyword spotters; the others are the tasks of the papers on LMU and LEM.
+    """
 
 
 @command.command(
@@ -210,7 +241,7 @@ def kws(
             data, source, recipe, last, model, name or out.stem, out, seed, resume, quiet
         )
     except KeyboardInterrupt:
-        click.echo("\n" + _stopped(out), err=True)
+        click.echo("\n" + stopped(out), err=True)
         raise
     if as_json:
         click.echo(json.dumps(summary))
@@ -287,21 +318,8 @@ def _recipe(
     if name and cell and chosen.cell != cell:
         raise ConfigError(f"recipe {name!r} is made of {chosen.cell} cells, --cell says {cell!r}")
     if layers:
-        overrides = {**overrides, "layers": tuple(_layer(text) for text in layers)}
+        overrides = {**overrides, "layers": tuple(layer_values(text) for text in layers)}
     return replace(chosen, **overrides)
-
-
-def _layer(text: str) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for item in text.split(","):
-        key, found, value = item.partition("=")
-        if not found:
-            raise ConfigError(f"--layer: {item!r} is not NAME=VALUE, in {text!r}")
-        try:
-            values[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            values[key.strip()] = value.strip()
-    return values
 
 
 def _schedule(
@@ -352,7 +370,7 @@ def _load(
     seed: int,
     quiet: bool,
 ) -> DataSet:
-    _check_extras()
+    check_extras()
     from edgemem.data import load
     from edgemem.data.readers import declared
     from edgemem.train.others import with_others
@@ -402,22 +420,3 @@ def _train(
         "best_epoch": int(result.best["epoch"]),
         "digest": made.digest,
     }
-
-
-def _check_extras() -> None:
-    """Refuse to start without the packages that training needs, to its very end."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow must have read it before nengo_dl sets it anew
-    for package in ("tensorflow", "nengo-dl", "matplotlib"):
-        try:
-            import_module(package.replace("-", "_"))
-        except ImportError:
-            raise MissingExtraError("training", package, "train") from None
-
-
-def _stopped(out: Path) -> str:
-    from edgemem.train.checkpoint import checkpoints
-
-    if any(path.exists() for path in checkpoints(out)):
-        return "stopped; the same command with --resume goes on after the last whole epoch"
-    return "stopped before the first epoch was over; nothing was kept"

@@ -18,7 +18,7 @@ from edgemem.frontend.stream import Stream
 
 S = TypeVar("S", bound=np.generic)
 
-KINDS = ("logmel", "mfcc")
+KINDS = ("logmel", "mfcc", "values")
 WINDOWS = ("hann_periodic", "hann_symmetric")
 
 
@@ -38,7 +38,8 @@ class FrontEnd:
     Parameters
     ----------
     kind : str
-        ``"logmel"`` or ``"mfcc"``.
+        ``"logmel"`` or ``"mfcc"``; ``"values"`` where a network reads ``n_mels`` numbers a step
+        that are no sound, so that there is nothing to compute.
     sample_rate : int
         Samples per second.
     frame_length, hop_length, n_fft : int
@@ -133,7 +134,17 @@ class FrontEnd:
         return self.stream().push(samples)
 
     def stream(self) -> Stream:
-        """A new stream: samples in, feature vectors out, its own state."""
+        """A new stream: samples in, feature vectors out, its own state.
+
+        Raises
+        ------
+        ConfigError
+            If the network reads no sound.
+        """
+        if self.kind == "values":
+            raise ConfigError(
+                f"the network reads {self.n_mels} values a step, no sound; give a keyword spotter"
+            )
         return Stream(self)
 
     def stack_frames(self, frames: npt.NDArray[S]) -> npt.NDArray[S]:
@@ -204,6 +215,8 @@ def _check_types(config: FrontEnd) -> None:
 
 
 def _check_values(config: FrontEnd) -> None:
+    if config.kind == "values":
+        return
     rules = (
         (config.frame_length >= 2, "frame_length must be 2 or more", config.frame_length),
         (

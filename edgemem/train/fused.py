@@ -60,6 +60,11 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         Share of the training sequences that start from carried-over states.
     seed : int
         Of the choice which ones do.
+
+    Attributes
+    ----------
+    width, n_read : int
+        Numbers that a step of the input has, and steps whose outputs are given.
     """
 
     def __init__(
@@ -73,7 +78,8 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
     ) -> None:
         super().__init__(name="fused")
         self.cell = cell
-        self.n_steps = n_steps
+        self.n_steps = self.n_read = n_steps
+        self.width = cell.n_in
         self.batch = batch
         self.carry = carry
         self.seed = seed
@@ -108,7 +114,7 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
     @property
     def size_out(self) -> int:
         """Numbers that a sequence gives: outputs, step after step, and rates."""
-        return self.n_steps * self.cell.n_out + self.n_rates
+        return self.n_read * self.cell.n_out + self.n_rates
 
     def settle(self) -> None:
         """Measure again what training moves and gradients do not; called between epochs."""
@@ -131,13 +137,13 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         )
 
     def _run(self, inputs: Tensor, training: bool) -> Tensor:
-        x = tf.reshape(inputs, [self.batch, self.n_steps, self.cell.n_in])
+        x = tf.reshape(inputs, [self.batch, self.n_steps, self.width])
         passed = self.through(x, self._start(training), training)
         if training:
             for name, value in passed.states.items():
                 self.carried[name].assign(tf.stop_gradient(value))
             self.batches.assign_add(1)
-        y = tf.reshape(passed.y, [self.batch, self.n_steps * self.cell.n_out])
+        y = tf.reshape(passed.y, [self.batch, self.n_read * self.cell.n_out])
         return y if passed.rates is None else tf.concat([y, passed.rates], axis=1)
 
     def _start(self, training: bool) -> dict[str, Tensor]:

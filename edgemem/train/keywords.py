@@ -26,7 +26,7 @@ from edgemem.train.network import FusedNetwork
 from edgemem.train.recipes import Recipe
 from edgemem.train.schedules import WarmCosine
 from edgemem.train.spiking_aware import RatePenalty
-from edgemem.train.trainer import Predict, Row, diverged, train
+from edgemem.train.trainer import Row, diverged, train
 
 MEASURED = 4
 """Batches along which a network that goes on is measured first."""
@@ -129,16 +129,21 @@ class KeywordLesson:
                 wanted["rates"] = np.full(len(labels), self.penalty.target)
             yield features, wanted
 
-    def judge(self, predict: Predict, epoch: int) -> Row:
+    def judge(self, simulator: Any, network: FusedNetwork, epoch: int) -> Row:
         """Accuracy on validation clips; of a network on spikes, also its rates."""
         clips = self.batches.data.validation
         frames = self.batches.frontend.stack_frames(np.asarray(clips.features, np.float32))
-        outputs, rates = predict(frames)
-        logits = pooled(outputs.reshape(len(frames), self.batches.n_steps, -1), self.batches.window)
+        flat = frames.reshape(len(frames), 1, -1)
+        missing = -len(flat) % self.batch
+        padded = np.concatenate([flat, np.zeros((missing, *flat.shape[1:]), np.float32)])
+        found = simulator.predict(padded, verbose=0)
+        steps = found[network.probe].reshape(len(padded), self.batches.n_steps, -1)
+        logits = pooled(steps[: len(frames)], self.batches.window)
         if not np.isfinite(logits).all():
             raise diverged("the outputs are no finite numbers", epoch)
         row = {"validation_accuracy": float((logits.argmax(axis=1) == clips.labels).mean())}
-        if rates is not None and self.penalty is not None:
+        if self.penalty is not None:
+            rates = found[network.rates][: len(frames), 0]
             row["rate"] = float(rates.mean())
             row["rate_penalty"] = self.penalty.of(rates)
         return row

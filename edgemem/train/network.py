@@ -20,9 +20,9 @@ class FusedNetwork:
     ----------
     network : nengo.Network
     input : nengo.Node
-        Takes a sequence flattened to (n_steps * n_in,).
+        Takes a sequence flattened to (n_steps * width,).
     probe : nengo.Probe
-        Gives the outputs flattened to (n_steps * n_out,).
+        Gives the outputs flattened to (n_read * n_out,).
     layer : Fused
         Holds the trained arrays.
     rates : nengo.Probe, optional
@@ -38,7 +38,7 @@ class FusedNetwork:
 
 def fused_network(layer: Fused, seed: int = 0) -> FusedNetwork:
     """A network of one input, the layer as a ``TensorNode``, and a probe of what it gives."""
-    size_in = layer.n_steps * layer.cell.n_in
+    size_in = layer.n_steps * layer.width
     size_out = layer.size_out
     n_outputs = size_out - layer.n_rates
     with nengo.Network(label="fused", seed=seed) as network:

@@ -7,6 +7,7 @@ import io
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgemem import drawing
@@ -85,10 +86,39 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     write_atomic(path, text.getvalue().encode())
 
 
+@dataclass(frozen=True)
+class Shown:
+    """How a picture shows a column of the history.
+
+    Parameters
+    ----------
+    column, label : str
+        Name in the history, and on the axis.
+    factor : float
+        By which its numbers are multiplied.
+    unit : str
+        Behind the number of the epoch that was kept.
+    log : bool
+        Whether its axis is logarithmic.
+    """
+
+    column: str
+    label: str
+    factor: float = 1.0
+    unit: str = ""
+    log: bool = False
+
+
+ACCURACY = Shown("validation_accuracy", "validation accuracy, %", 100.0, " %")
+
+
 def draw_history(
-    path: Path, history: Sequence[Mapping[str, float]], best: Mapping[str, float]
+    path: Path,
+    history: Sequence[Mapping[str, float]],
+    best: Mapping[str, float],
+    shown: Shown = ACCURACY,
 ) -> None:
-    """The history as a picture: loss and validation accuracy against epochs.
+    """The history as a picture: loss and a figure on validation data against epochs.
 
     Parameters
     ----------
@@ -97,6 +127,8 @@ def draw_history(
         A row for each epoch.
     best : mapping
         The row of the epoch that was kept.
+    shown : Shown
+        The figure.
 
     Raises
     ------
@@ -111,12 +143,16 @@ def draw_history(
     epochs = [row["epoch"] for row in history]
     left.plot(epochs, [row["loss"] for row in history], ".-", color="tab:blue")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    accuracy = [100.0 * row["validation_accuracy"] for row in history]
-    right.plot(epochs, accuracy, ".-", color="tab:orange")
-    kept = best["epoch"], 100.0 * best["validation_accuracy"]
+    values = [shown.factor * row[shown.column] for row in history]
+    right.plot(epochs, values, ".-", color="tab:orange")
+    kept = best["epoch"], shown.factor * best[shown.column]
     right.plot(*kept, "o", color="tab:orange")
-    right.annotate(f"{kept[1]:.2f} %", kept, ha="right", va="top")
+    text = f"{kept[1]:.4g}" if shown.log else f"{kept[1]:.2f}"
+    right.annotate(text + shown.unit, kept, ha="right", va="top")
+    if shown.log:
+        left.set_yscale("log")
+        right.set_yscale("log")
     left.set_xlabel("epoch")
     left.set_ylabel("training loss", color="tab:blue")
-    right.set_ylabel("validation accuracy, %", color="tab:orange")
+    right.set_ylabel(shown.label, color="tab:orange")
     drawing.save(figure, path, dpi=120)

@@ -25,9 +25,6 @@ from edgemem.train.progress import Progress
 
 Row = dict[str, float]
 
-Predict = Callable[[npt.NDArray[Any]], "tuple[npt.NDArray[Any], npt.NDArray[Any] | None]"]
-"""Outputs (n, ...) of sequences (n, ...), and firing rates (n, n_rates) of a network on spikes."""
-
 
 class Lesson(Protocol):
     """What a network is trained on and judged by.
@@ -59,8 +56,8 @@ class Lesson(Protocol):
     def feed(self, epoch: int) -> Iterator[tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]]]]:
         """Batches of an epoch, from 0: sequences (batch, ...), and targets by label of a probe."""
 
-    def judge(self, predict: Predict, epoch: int) -> Row:
-        """What an epoch came to on validation data.
+    def judge(self, simulator: Any, network: FusedNetwork, epoch: int) -> Row:
+        """What an epoch, from 0, came to on validation data.
 
         Raises
         ------
@@ -152,20 +149,6 @@ def simulated(layer: Fused, batch: int, seed: int) -> Iterator[tuple[Any, FusedN
             yield simulator, network
 
 
-def predictor(simulator: Any, network: FusedNetwork, batch: int) -> Predict:
-    """What a network gives for any number of sequences."""
-
-    def predict(x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-        flat = np.asarray(x, np.float32).reshape(len(x), 1, -1)
-        missing = -len(flat) % batch
-        padded = np.concatenate([flat, np.zeros((missing, *flat.shape[1:]), np.float32)])
-        found = simulator.predict(padded, verbose=0)
-        outputs = found[network.probe][: len(x), 0]
-        return outputs, None if network.rates is None else found[network.rates][: len(x), 0]
-
-    return predict
-
-
 @dataclass
 class _Session:
     """One simulator and its optimiser."""
@@ -209,12 +192,11 @@ class _Session:
     ) -> None:
         lesson = self.lesson
         progress = Progress(lesson.epochs, lesson.n_batches, lesson.batch, quiet)
-        predict = predictor(self.simulator, self.network, lesson.batch)
         for epoch in range(len(self.history), lesson.epochs):
             began = time.monotonic()
             loss = self._epoch(epoch, progress)
             self.network.layer.settle()
-            found = lesson.judge(predict, epoch)
+            found = lesson.judge(self.simulator, self.network, epoch)
             seconds = round(time.monotonic() - began, 3)
             row = {"epoch": epoch + 1, "loss": loss, **found, "seconds": seconds}
             if lesson.score(row) > max(map(lesson.score, self.history), default=-math.inf):
