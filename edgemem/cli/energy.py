@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgemem.cli._tables import aligned
+
 if TYPE_CHECKING:
     from edgemem.evaluate.energy import Cost
 
@@ -157,11 +159,5 @@ def _notes(costs: Sequence[Cost]) -> Iterator[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    cells = [list(head), *map(list, rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    text = {0, *(i for i, name in enumerate(head) if name in ("device", "without"))}
-    for row in cells:
-        yield "  ".join(
-            cell.ljust(width) if i in text else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
+    words = {0, *(i for i, name in enumerate(head) if name in ("device", "without"))}
+    return aligned([head, *rows], words)

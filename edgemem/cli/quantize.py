@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgemem.cli._calibration import recorded
+from edgemem.cli._tables import aligned
 from edgemem.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _tables(found: FormatReport) -> Iterator[str]:
         for t in found.tensors
     ]
     yield ""
-    yield from _aligned([VALUES, *values], left=(0, 1, 7))
+    yield from aligned([VALUES, *values], left=(0, 1, 7))
     matrices = [
         (
             *(w.name, w.source or "(fixed)", str(w.rows), str(w.columns), str(w.bits)),
@@ -197,17 +198,7 @@ def _tables(found: FormatReport) -> Iterator[str]:
         for w in found.weights
     ]
     yield ""
-    yield from _aligned([MATRICES, *matrices], left=(0, 1))
-
-
-def _aligned(rows: Sequence[Sequence[str]], left: Sequence[int]) -> Iterator[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place in left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths))
-        ]
-        yield "  ".join(cells).rstrip()
+    yield from aligned([MATRICES, *matrices], left=(0, 1))
 
 
 # the search
