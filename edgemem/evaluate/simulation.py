@@ -46,7 +46,7 @@ class Clips:
 
     def __post_init__(self) -> None:
         if not self.features.size:
-            raise DataError(f"{self.about}: no clip to simulate; name recordings with --data")
+            raise DataError(f"{self.about}: no clip to run; name recordings with --data")
 
     @property
     def labelled(self) -> bool:

@@ -184,8 +184,25 @@ def clips_of(
         return recorded(subject, root, split, limit)
     if subject.model is None and subject.converted is not None:
         return Clips(subject.converted.golden.x[:limit], none, "golden inputs")
-    model = subject.model
-    assert model is not None
+    assert subject.model is not None
+    return carried(subject.model, limit)
+
+
+def carried(model: Model, limit: int | None = None) -> Clips:
+    """The clips that ride in a model: of validation, or else those of its calibration.
+
+    Parameters
+    ----------
+    model : Model
+    limit : int, optional
+        At most so many, spread evenly.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    none = np.zeros(0, np.int64)
     sample, about = model.validation, "validation clips in the model"
     if not len(sample.features):
         return Clips(golden_inputs(model.calibration.features), none, "calibration sequences")

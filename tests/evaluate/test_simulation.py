@@ -65,7 +65,7 @@ def test_without_labels_or_a_trained_network() -> None:
 
 
 def test_no_clip_is_refused() -> None:
-    with pytest.raises(DataError, match="no clip to simulate"):
+    with pytest.raises(DataError, match="no clip to run"):
         Clips(np.zeros((0, 3, 2), np.float32), np.zeros(0, np.int64), "nothing")
 
 
