@@ -226,6 +226,7 @@ def _plan(path: Path, entries: Mapping[str, bytes]) -> dict[str, Any]:
         raise ModelError(
             f"{path} is no edgemem model: it has no {PLAN}"
             + ("; it is a converted network" if "manifest.json" in entries else "")
+            + "; give the .model file that training wrote"
         )
     plan = json.loads(entries[PLAN])
     if not isinstance(plan, dict) or not isinstance(plan.get("format"), int):
