@@ -1,20 +1,25 @@
-"""A recurrence over a whole sequence, with its adjoint, as two compiled loops.
+"""A recurrence over a whole sequence, with its adjoint.
 
-The forward loop keeps the states alone; the backward pass recomputes every intermediate value for
-all steps at once, runs the adjoint (:mod:`edgemem.ir.passes.adjoint`) in a loop, and forms each
-weight's gradient as one product over all steps.
+Where there is a C compiler and no GPU, a kernel generated from the recurrence computes it
+(:mod:`edgemem.train.kernel`). Else two loops that TensorFlow compiles do: the forward loop keeps
+the states alone; the backward pass recomputes every intermediate value for all steps at once,
+runs the adjoint (:mod:`edgemem.ir.passes.adjoint`) in a loop, and forms each weight's gradient as
+one product over all steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
-from edgemem.ir.graph import Node, apply
+from edgemem.ir.graph import Node, Shape, apply
 from edgemem.ir.passes.adjoint import Recurrence, Share, adjoint
-from edgemem.train.ops_tf import TensorAdjointOps
+from edgemem.train.kernel import Kernel, kernel_of
+from edgemem.train.kernel.tensors import run
+from edgemem.train.ops_tf import TensorAdjointOps, TensorOps
 
 __all__ = ["Recurrence", "scan", "stack_products"]
 
@@ -66,20 +71,70 @@ def scan(recurrence: Recurrence, weights: Values, drives: Values, start: Values)
     dict of (batch, n_steps, ...) tensor
         By state name.
     """
-    nodes, weights = stack_products(recurrence.nodes, weights)
-    names = tuple(weights)
-    stacked = Recurrence(nodes, names, recurrence.drives, recurrence.states, recurrence.after)
     shapes = {
-        **{name: tuple(weight.shape) for name, weight in weights.items()},
+        **{name: tuple(weights[name].shape) for name in recurrence.weights},
         **{name: tuple(drives[name].shape[2:]) for name in recurrence.drives},
         **{name: tuple(start[name].shape[1:]) for name in recurrence.states},
     }
+    given = [
+        [weights[n] for n in recurrence.weights],
+        [drives[n] for n in recurrence.drives],
+        [start[n] for n in recurrence.states],
+    ]
+    kernel = _kernel(recurrence, shapes, [tensor for tensors in given for tensor in tensors])
+    if kernel is None:
+        return _scan_tensors(recurrence, weights, drives, start)
+    return dict(zip(recurrence.states, run(kernel, *given)))
+
+
+def _kernel(
+    recurrence: Recurrence, shapes: Mapping[str, Shape], tensors: Sequence[Tensor]
+) -> Kernel | None:
+    """The compiled form, where there is one: for float32 on a machine without a GPU."""
+    if tf.config.list_logical_devices("GPU") or any(t.dtype != tf.float32 for t in tensors):
+        return None
+    batch, steps = tensors[len(recurrence.weights)].shape[:2]
+    return kernel_of(recurrence, shapes, (batch or 1) * (steps or 1))
+
+
+def _scan_tensors(recurrence: Recurrence, weights: Values, drives: Values, start: Values) -> Values:
+    """:func:`scan` in TensorFlow alone."""
+    recurrence, drives = _products_first(recurrence, weights, drives)
+    nodes, weights = stack_products(recurrence.nodes, weights)
+    names = tuple(weights)
+    stacked = replace(recurrence, nodes=nodes, weights=names)
+    shapes = {
+        **{name: tuple(weight.shape) for name, weight in weights.items()},
+        **{name: tuple(drives[name].shape[2:]) for name in stacked.drives},
+        **{name: tuple(start[name].shape[1:]) for name in stacked.states},
+    }
     trajectory = _Loop(stacked, shapes)(
         [weights[n] for n in names],
-        [_time_major(drives[n]) for n in recurrence.drives],
-        [start[n] for n in recurrence.states],
+        [_time_major(drives[n]) for n in stacked.drives],
+        [start[n] for n in stacked.states],
     )
-    return {s: _time_major(t) for s, t in zip(recurrence.states, trajectory)}
+    return {s: _time_major(t) for s, t in zip(stacked.states, trajectory)}
+
+
+def _products_first(
+    recurrence: Recurrence, weights: Values, drives: Values
+) -> tuple[Recurrence, Values]:
+    """What needs no state computed for all steps at once, and the recurrence that is left."""
+    ops, values, left = TensorOps(), {**weights, **drives}, []
+    for node in recurrence.nodes:
+        if all(name in values for name in node.inputs):
+            values[node.name] = apply(ops, node, values)
+        else:
+            left.append(node)
+    read = {name for node in left for name in node.inputs}
+    outside = [name for name in values if name in read and name not in weights]
+    rest = replace(
+        recurrence,
+        nodes=tuple(left),
+        weights=tuple(name for name in recurrence.weights if name in read),
+        drives=tuple(outside),
+    )
+    return rest, {name: values[name] for name in outside}
 
 
 def _time_major(x: Tensor) -> Tensor:
@@ -89,7 +144,7 @@ def _time_major(x: Tensor) -> Tensor:
 class _Loop:
     """Forward and adjoint of one recurrence over tensors whose first axis is time."""
 
-    def __init__(self, recurrence: Recurrence, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, recurrence: Recurrence, shapes: Mapping[str, Shape]) -> None:
         self.r = recurrence
         self.adjoint = adjoint(recurrence, shapes)
         self.ops = TensorAdjointOps()

@@ -159,7 +159,7 @@ def _trajectories(
         write, source = written(graph, memory)
         u, m0 = values[source], start[memory.state]
         return {memory.state: scan_memory(memory.matrix, write, u, m0)}
-    recurrence = Recurrence.of(graph, loop)
+    recurrence = Recurrence.driven(graph, loop)
     return scan(
         recurrence,
         {name: values[name] for name in recurrence.weights},

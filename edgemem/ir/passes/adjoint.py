@@ -66,6 +66,34 @@ class Recurrence:
             after=tuple(graph.next_states[state] for state in loop.states),
         )
 
+    @classmethod
+    def driven(cls, graph: Graph, loop: Loop) -> Recurrence:
+        """The same with the products of its inputs inside: its drives are what they read.
+
+        A node outside of the loop is taken in if nothing but the loop reads it and it is a
+        product of a vector with a weight, or a sum with one. Whoever runs the recurrence is free
+        to compute it for all steps beforehand.
+        """
+        inside = {node.name for node in loop.nodes}
+        readers = graph.consumers()
+        given_back = {graph.output, *graph.next_states.values()}
+        nodes = list(loop.nodes)
+        for node in reversed(graph.nodes):
+            read = {reader.name for reader in readers.get(node.name, ())}
+            if node.name in inside | given_back or not read or not read <= inside:
+                continue
+            if _drives(node, graph):
+                inside.add(node.name)
+                nodes.append(node)
+        order = {node.name: i for i, node in enumerate(graph.nodes)}
+        return cls.of(graph, Loop(loop.states, tuple(sorted(nodes, key=lambda n: order[n.name]))))
+
+
+def _drives(node: Node, graph: Graph) -> bool:
+    if node.op == "matvec":
+        return len(node.shape) == 1
+    return node.op in ("add", "sub") and any(name in graph.params for name in node.inputs)
+
 
 @dataclass(frozen=True)
 class Share:
