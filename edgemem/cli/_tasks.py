@@ -35,7 +35,7 @@ OVERRIDES: dict[str, tuple[Any, str]] = {
 
 def task_command(task: Task) -> click.Command:
     """The command that trains a task."""
-    first, rest = task.summary, f"Source: {task.source}."
+    first, rest = f"Train a network to {task.summary}.", f"Source: {task.source}."
     pictures = (
         "OUT gets the model; beside it stand OUT.history.csv, OUT.curve.png and OUT.task.png. "
         "OUT.checkpoint is written after every epoch: a run that was interrupted goes on with "

@@ -48,11 +48,11 @@ def convert(model: Source, options: COptions, calibration: Features) -> Converte
 
 
 def _ears(model: Source) -> tuple[FrontEnd, DetectorConfig] | None:
-    """Front end and decision rule of a model that has them; a network alone has none."""
+    """Front end and decision rule of a model that hears; a network of mere values has none."""
     frontend, rule = getattr(model, "frontend", None), getattr(model, "detector", None)
     if not isinstance(frontend, FrontEnd) or not isinstance(rule, DetectorConfig):
         return None
-    return frontend, rule
+    return None if frontend.kind == "values" else (frontend, rule)
 
 
 def main_c(prefix: str, hears: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgemem.errors import UnsupportedOpError
-from edgemem.ir import Graph, Node
+from edgemem.ir import INPUT, Graph, Node
 
 from .comparators import COUNTED
 
@@ -29,7 +29,7 @@ def refuse(graph: Graph) -> None:
 
 
 def unsupported(graph: Graph) -> list[str]:
-    """Why ``graph`` cannot be said in NIR, op by op; empty if it can."""
+    """Why ``graph`` cannot be said in NIR; empty if it can."""
     missing = sorted({op.op for op in graph.nodes} - LOWERED)
     reasons = [f"{op}: {_REASONS.get(op, 'NIR has no node for it')}" for op in missing]
     products = sorted({op.op for op in graph.nodes if _multiplies_signals(op, graph)})
@@ -37,6 +37,12 @@ def unsupported(graph: Graph) -> list[str]:
         reasons.append(
             f"{', '.join(products)}: its products of two signals have no node in NIR, whose nodes "
             "add up what leads to them"
+        )
+    delays = [s for s, after in graph.next_states.items() if after in (INPUT, *graph.states)]
+    if delays:
+        reasons.append(
+            f"{', '.join(delays)}: input of earlier steps, which the nodes that stand for states "
+            "would give back in the same step"
         )
     return reasons
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgemem.errors import ArtefactError, ShapeError
 from edgemem.ir.values import Values
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from edgemem.artefact import Artefact
     from edgemem.energy import Counts
     from edgemem.target import Features
+
+Copy = tuple[NDArray[Any], NDArray[Any]]
+"""Where to, and where from."""
 
 
 class TFLiteRunner:
@@ -77,12 +81,13 @@ class TFLiteRunner:
         self._x = memory(self.interpreter, self._inputs[INPUT]).reshape(-1)
         self._y = memory(self.interpreter, self._outputs[OUTPUT]).reshape(-1)
         self._shape = self._x.shape
-        self._carry = []
+        pairs = []
         for state in self._states:
             before = memory(self.interpreter, self._inputs[state])
             after = memory(self.interpreter, self._outputs[state + NEXT])
-            self._carry.append((before, after))
+            pairs.append((before, after))
             before.fill(0)
+        self._carry = _copies(pairs)
 
     def step(self, x: Features) -> Features:
         if x.shape != self._shape:
@@ -141,3 +146,22 @@ class TFLiteRunner:
         if op.name == "QUANTIZE" and op.inputs[0] == self._inputs[INPUT]:
             return INPUT
         return "" if name == OUTPUT else name
+
+
+def _copies(pairs: list[Copy]) -> list[Copy]:
+    """Copies ``(to, from)`` that carry states over, in order.
+
+    What a state becomes may be what another state was: it is put aside before that changes.
+    """
+    befores = [before for before, _ in pairs]
+    first: list[Copy] = []
+    then: list[Copy] = []
+    last: list[Copy] = []
+    for before, after in pairs:
+        if any(np.shares_memory(after, other) for other in befores):
+            aside = np.empty_like(after)
+            first.append((aside, after))
+            last.append((before, aside))
+        else:
+            then.append((before, after))
+    return [*first, *then, *last]

@@ -255,7 +255,7 @@ class Task:
     name : str
         As it is said on the command line.
     summary : str
-        What a network must do, in one line.
+        What a network must do: a verb and what follows, in one line.
     source : str
         Paper and section, or where the protocol is from.
     load : callable

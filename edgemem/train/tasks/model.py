@@ -47,7 +47,7 @@ def make_model(
         params={**arrays, **stack.constants},
         labels=data.labels,
         protocol=f"task {task.name}",
-        detector=DetectorConfig(),
+        detector=DetectorConfig(window=1, ignore=()),
         calibration=_sample(next(iter(batches)), data, CALIBRATION_VALUES, labelled=False),
         validation=_sample(data.validation, data, VALIDATION_VALUES, labelled=True),
         card={
