@@ -143,4 +143,5 @@ TASK = Task(
         "gru": _recipe("gru", 9.04e-3, n_units=18),
     },
     Options=Options,
+    forecasts=True,
 )
