@@ -22,9 +22,6 @@ CHANNELS = 3
 ROW = 2.3
 """Height of a row, in inches."""
 
-COLUMNS = 6
-"""Of the grid: two panels of three for a gate, three of two for a window."""
-
 
 def draw(inside: Inside, out: Path) -> None:
     """Write the picture.
@@ -55,15 +52,17 @@ def draw(inside: Inside, out: Path) -> None:
             f"{inside.name} has no LEM, LMU, GRU or LSTM layer: there is nothing to draw"
         )
     figure = drawing.figure(10.0, 0.6 + ROW * rows)
-    grid = figure.add_gridspec(rows, COLUMNS)
+    strips = np.ravel(figure.subfigures(rows, 1))
     bins = _bins(inside)
-    for row, scales in enumerate(inside.scales):
-        _draw_histogram(figure.add_subplot(grid[row, :3]), scales, bins, inside.period)
-        _draw_units(figure.add_subplot(grid[row, 3:]), scales)
-    for row, seen in enumerate(inside.windows, len(inside.scales)):
-        _draw_window(figure.add_subplot(grid[row, :2]), seen, inside.period)
-        _draw_map(figure, figure.add_subplot(grid[row, 2:4]), seen)
-        _draw_median(figure.add_subplot(grid[row, 4:]), seen, inside.period)
+    for strip, scales in zip(strips, inside.scales):
+        left, right = strip.subplots(1, 2)
+        _draw_histogram(left, scales, bins, inside.period)
+        _draw_units(right, scales)
+    for strip, seen in zip(strips[len(inside.scales) :], inside.windows):
+        left, middle, right = strip.subplots(1, 3)
+        _draw_window(left, seen, inside.period)
+        _draw_map(strip, middle, seen)
+        _draw_median(right, seen, inside.period)
     figure.suptitle(
         f"{inside.name}: {inside.sequences} {inside.along}, {inside.n_steps} steps each",
         x=0.01,

@@ -8,6 +8,9 @@ al. 2019, eq. 3):
 with shifted Legendre polynomials P_i. The memory is discretised by zero-order hold: it takes u_t to
 last from t - 1 to t. The middle of what was written k steps ago therefore lies k + 1/2 steps back,
 and there the window is read; nothing has to be interpolated.
+
+A sequence begins with a jump from the zero state. Windows are therefore read from two windows on,
+where they and what lies before them are filled; of shorter sequences at the last step.
 """
 
 from __future__ import annotations
@@ -183,7 +186,8 @@ def window(part: Pass, x: Array, shown: int = 0) -> Window | None:
     # u_{t-k} lies in the window where its middle does: k + 1/2 <= theta
     reach = max(1, math.floor(cell.theta + 0.5))
     delays = _spread(0, min(reach, n_steps) - 1, MOST_DELAYS)
-    times = _spread(int(delays[-1]), n_steps - 1, MOST_TIMES)
+    # a sequence begins with a jump from zero, which a memory has forgotten after two windows
+    times = _spread(min(2 * reach, n_steps) - 1, n_steps - 1, MOST_TIMES)
     u = np.zeros((len(x), n_steps, cell.memory_d))
     memories: dict[int, Array] = {}
 
