@@ -14,8 +14,9 @@ import tensorflow as tf
 from edgemem.cells import Bidirectional, Cell, Stack
 from edgemem.cells.bidirectional import DIRECTIONS
 from edgemem.cells.stack import scope
-from edgemem.ir import trace
+from edgemem.ir import Graph, trace
 from edgemem.ops import Array
+from edgemem.train.checkpointing import checkpointed, checkpointed_last, steps_within
 from edgemem.train.fused import Fused, Passed
 from edgemem.train.sequence import has_loop, unroll, unroll_last
 
@@ -144,16 +145,23 @@ def _runner(cell: Cell, last: bool) -> Any:
     if isinstance(cell, Bidirectional):
         return partial(_both_ways, _runner(cell.cell, last), _runner(cell.cell, last), last)
     graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
+    every, final = (_compiled(graph, read) for read in (unroll, unroll_last))
 
     def run(arrays: Arrays, x: Tensor, start: Arrays, lengths: Tensor | None) -> Any:
+        chunk = steps_within(graph, x.shape[0], x.shape[1])
         if last and lengths is None:
-            y, states = unroll_last(graph, arrays, x, start)
+            y, states = checkpointed_last(final, arrays, x, start, chunk)
             return y[:, None], states
-        y, states = unroll(graph, arrays, x, start)
+        y, states = checkpointed(every, arrays, x, start, chunk)
         if last and lengths is not None:
             y = tf.gather(y, lengths - 1, axis=1, batch_dims=1)[:, None]
         return y, states
 
+    return run
+
+
+def _compiled(graph: Graph, read: Any) -> Any:
+    run = partial(read, graph)
     # a scan compiles its two loops itself: no loop may cross the border of a compiled function
     return run if has_loop(graph) else tf.function(run, jit_compile=True)
 

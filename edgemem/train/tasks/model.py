@@ -66,6 +66,8 @@ def _sample(sequences: Sequences, data: TaskData, most: int, labelled: bool) -> 
     count = min(len(sequences), MOST_SEQUENCES, max(1, most // (n_steps * data.n_in)))
     part = sequences.take(np.arange(count))
     x = part.x[:, :n_steps]
+    if part.lengths is not None:
+        x = np.where((np.arange(n_steps) < part.lengths[:, None])[:, :, None], x, 0.0)
     features = np.eye(data.n_in, dtype=np.float32)[x] if data.symbols else x
     whole = n_steps == sequences.n_steps and sequences.lengths is None
     has_labels = labelled and whole and data.goal.read == "last" and data.goal.kind == "classes"

@@ -72,7 +72,8 @@ class Request:
         """
         of_task = [f.name for f in fields(get(self.task).Options)]
         of_recipe = [f.name for f in fields(TaskRecipe) if f.name not in ("cell", "layers")]
-        of_layers = sorted({key for cell in CELLS for key in hyper_parameters(cell)})
+        layers = (hyper_parameters(cell) for cell in CELLS)
+        of_layers = sorted({key for keys in layers if "n_units" in keys for key in keys})
         if name in ("cell", "recipe"):
             return replace(self, recipe=str(value))
         if name == "form":
