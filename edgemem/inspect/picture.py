@@ -84,18 +84,21 @@ def _draw_histogram(axes: Any, scales: TimeScales, bins: Array, period: float | 
     axes.hist(trained, bins, color=TRAINED, alpha=0.75, label="trained")
     axes.hist(fresh, bins, color=UNTRAINED, histtype="step", linewidth=1.6, label="untrained")
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    _plain(axes.xaxis, bins)
     axes.set_xlabel("time constant of a unit, steps", fontsize="small")
     axes.set_ylabel("units", fontsize="small")
     axes.legend(fontsize="small", frameon=False)
     _title(axes, f"{scales.layer}: {scales.gate}, which blends {scales.state}")
-    _seconds(axes, period)
+    above = _seconds(axes, period)
+    if above is not None:
+        _plain(above.xaxis, bins)
 
 
 def _draw_units(axes: Any, scales: TimeScales) -> None:
     _draw_band(axes, scales.fresh, UNTRAINED)
     _draw_band(axes, scales.trained, TRAINED)
     axes.set_yscale("log")
+    _plain(axes.yaxis, np.concatenate([scales.fresh.quantiles, scales.trained.quantiles]))
     axes.set_xlabel("units, in the order of their median", fontsize="small")
     axes.set_ylabel("step size", fontsize="small")
     low, high = (f"{100 * q:g}" for q in (QUANTILES[0], QUANTILES[-1]))
@@ -138,7 +141,7 @@ def _draw_window(axes: Any, found: Window, period: float | None) -> None:
     axes.set_xlabel("steps ago", fontsize="small")
     axes.legend(fontsize="x-small", frameon=False, loc="upper left", ncols=2)
     axes.set_ylim(-1.3 * len(chosen) + 0.4, 1.5)
-    _title(axes, f"{found.layer}: at the end of clip {seen.sequence}")
+    _title(axes, f"{found.layer}: at the end of sequence {seen.sequence}")
     _seconds(axes, period)
 
 
@@ -188,13 +191,19 @@ def _title(axes: Any, text: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _seconds(axes: Any, period: float | None) -> None:
-    """A second scale above, in milliseconds, where a step has a time."""
+def _plain(axis: Any, values: Array) -> None:
+    """Figures on a logarithmic axis; between the powers of ten only where there are few of them."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("{x:g}" if values.max() < 10.0 * values.min() else "")
+    axis.set_tick_params(which="minor", labelsize="x-small")
+
+
+def _seconds(axes: Any, period: float | None) -> Any:
+    """A second scale above, in milliseconds; None where a step has no time."""
     if period is None:
-        return
+        return None
     factor = 1e3 * period
     above = axes.secondary_xaxis("top", functions=(lambda x: x * factor, lambda x: x / factor))
-    if axes.get_xscale() == "log":
-        above.xaxis.set_major_formatter("{x:g}")
     above.set_xlabel("ms", fontsize="x-small", labelpad=1.0)
     above.tick_params(labelsize="x-small")
+    return above
