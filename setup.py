@@ -18,6 +18,8 @@ AUDIO = ["soundfile>=0.12,<1"]
 SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
 PLOT = ["matplotlib>=3.7,<3.11"]
 QUANTIZE = ["optuna==5.0.0", *PLOT]
+# Trials of many trainings, on one machine or on a Dask cluster. What trains needs TRAIN as well.
+SWEEP = ["distributed>=2024.8,<2027", *QUANTIZE]
 NIR = ["nir==1.0.8"]
 # Beside `edgemem listen`: PortAudio's microphones, an MQTT client, a live page.
 MICROPHONE = ["sounddevice>=0.4.6,<0.6"]
@@ -78,6 +80,7 @@ setup(
         "synth": SYNTH,
         "plot": PLOT,
         "quantize": QUANTIZE,
+        "sweep": SWEEP,
         "loihi": LOIHI,
         "nir": NIR,
         "microphone": MICROPHONE,
@@ -87,6 +90,7 @@ setup(
             *TRAIN,
             *SYNTH,
             *QUANTIZE,
+            *SWEEP,
             *LOIHI,
             *NIR,
             *MICROPHONE,

@@ -119,5 +119,9 @@ class TrainingError(EdgememError, ArithmeticError):
     """Training that cannot go on: NaN, no data, a checkpoint of another run."""
 
 
+class ClusterError(EdgememError, ConnectionError):
+    """A Dask cluster that is not there, or cannot do what it is asked."""
+
+
 class OutputError(EdgememError, OSError):
     """A file that cannot be written: full disk, read-only folder."""
