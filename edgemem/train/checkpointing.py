@@ -25,7 +25,11 @@ Run = Callable[[Values, Tensor, Values], "tuple[Tensor, Values]"]
 """
 
 BUDGET = 1 << 30
-"""Bytes that the values of a chunk may take in training, unless told otherwise."""
+"""Bytes that the values of a sequence may take in training, unless told otherwise."""
+
+SHARE = 4
+"""Into how many parts a sequence's chunks divide the budget: short chunks stay nearer the caches,
+and what they cost is computed again whatever their length."""
 
 COPIES = 4
 """Times that a value of a step is held at the peak of a backward pass: itself, its adjoint, and
@@ -93,8 +97,8 @@ def checkpointed_last(
 def steps_within(graph: Graph, batch: int, n_steps: int, budget: int = BUDGET) -> int:
     """Steps of a chunk whose training fits into a budget of memory.
 
-    Chunks are as long as the budget allows, and about equal: how many there are does not change
-    what is computed again.
+    A sequence that fits is left whole; any other is cut into about equal chunks of a share of the
+    budget.
 
     Parameters
     ----------
@@ -114,7 +118,9 @@ def steps_within(graph: Graph, batch: int, n_steps: int, budget: int = BUDGET) -
     """
     sizes = [(graph.n_in,), *graph.states.values(), *(node.shape for node in graph.nodes)]
     a_step = 4 * COPIES * batch * sum(math.prod(shape) for shape in sizes)
-    longest = max(1, budget // a_step)
+    if n_steps * a_step <= budget:
+        return n_steps
+    longest = max(1, budget // SHARE // a_step)
     return math.ceil(n_steps / math.ceil(n_steps / longest))
 
 
