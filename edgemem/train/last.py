@@ -1,4 +1,4 @@
-"""The last part of a training, in the form in which the network will run."""
+"""The last part of a training: on in floats, or in the form in which the network will run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WARMUP = 0.5
 
 @dataclass(frozen=True)
 class LastPart:
-    """How a network goes on in another form than floats.
+    """How a trained network goes on: in floats, rounded, or on spikes.
 
     Parameters
     ----------
