@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgemem.runtime.lines import event_fields
+
 if TYPE_CHECKING:
     from edgemem.listen.types import Heard
     from edgemem.runtime.network import Network
@@ -65,13 +67,7 @@ class WebFacts:
 
 def event_message(heard: Heard) -> dict[str, Any]:
     """An event, as the page lists it."""
-    return {
-        "kind": "event",
-        "time": round(heard.time, 3),
-        "at": round(heard.at, 3),
-        "label": heard.label,
-        "score": round(heard.score, 4),
-    }
+    return {"kind": "event", "at": round(heard.at, 3), **event_fields(heard)}
 
 
 def status_message(status: Mapping[str, Any]) -> dict[str, Any]:
