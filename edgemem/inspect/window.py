@@ -190,10 +190,11 @@ def window(part: Pass, x: Array, shown: int = 0) -> Window | None:
     times = _spread(min(2 * reach, n_steps) - 1, n_steps - 1, MOST_TIMES)
     u = np.zeros((len(x), n_steps, cell.memory_d))
     memories: dict[int, Array] = {}
+    chosen = frozenset(times.tolist())
 
     def watch(t: int, values: Mapping[str, Array]) -> None:
         u[:, t] = values["u"]
-        if t in set(times):
+        if t in chosen:
             memories[t] = values["m_new"]
 
     run(part.graph, x, watch)
