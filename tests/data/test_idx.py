@@ -111,7 +111,7 @@ def test_labels_of_the_other_split(folder: Path) -> None:
 def test_swapped_splits(folder: Path) -> None:
     for kind in ("images-idx3", "labels-idx1"):
         swap(folder, f"train-{kind}-ubyte", f"t10k-{kind}-ubyte")
-    with pytest.raises(DataError, match="5 training images and 12 test images; .* swapped"):
+    with pytest.raises(DataError, match=r"5 training images and 12 test images; .* swapped"):
         load_mnist(folder)
 
 
