@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -117,8 +117,16 @@ def load(options: Options, root: Path | None, seed: int) -> TaskData:
     )
 
 
-def _recipe(cell: str, learning_rate: float, **values: float | bool) -> TaskRecipe:
-    return TaskRecipe(cell, (values,), epochs=400, batch=32, learning_rate=learning_rate)
+def _recipe(cell: str, **values: Any) -> TaskRecipe:
+    return TaskRecipe(
+        cell,
+        (values,),
+        epochs=250,
+        batch=8,
+        learning_rate=0.012,
+        schedule="cosine",
+        clip_norm=1.0,
+    )
 
 
 TASK = Task(
@@ -127,20 +135,26 @@ TASK = Task(
     source="Rusch et al. 2022, sec. 5, and the authors' code",
     load=load,
     recipes={
-        "lem": _recipe("lem", 9.04e-3, n_units=16, dt=1.0),
+        "lem": _recipe("lem", n_units=16, dt=1.0),
         "lmu": _recipe(
             "lmu",
-            5e-3,
-            n_units=24,
+            n_units=16,
             order=8,
             theta=16.0,
             input_to_hidden=True,
             hidden_to_hidden=True,
             hidden_to_memory=True,
-            memory_to_memory=True,
         ),
-        "lstm": _recipe("lstm", 9.04e-3, n_units=16),
-        "gru": _recipe("gru", 9.04e-3, n_units=18),
+        "lstm": _recipe("lstm", n_units=16),
+        "gru": _recipe("gru", n_units=18),
+        # as in the authors' code
+        "lem-paper": TaskRecipe(
+            "lem",
+            ({"n_units": 16, "dt": 1.0},),
+            epochs=400,
+            batch=32,
+            learning_rate=9.04e-3,
+        ),
     },
     Options=Options,
     forecasts=True,
