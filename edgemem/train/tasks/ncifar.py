@@ -102,8 +102,8 @@ def rows(planes: npt.NDArray[np.uint8]) -> Values:
 class NoisyImages(Sequences):
     """Images (n, 32, 96) that get their noise when they are taken: all at once fill no memory."""
 
-    noise: Noise = field(kw_only=True)
-    split: int = field(kw_only=True)
+    noise: Noise = Noise(0, fresh=False)
+    split: int = 0
 
     @property
     def n_steps(self) -> int:
