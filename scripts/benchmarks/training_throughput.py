@@ -1,13 +1,22 @@
 #!/usr/bin/env python3
-"""Training throughput: the fused form in NengoDL beside the stepped form, keras-lmu and an LSTM.
+"""Training throughput of every cell in its forms, and the share of the machine's limit it reaches.
 
-Every network reads 98 steps of 40 features into 64 units and gives 12 labels at the last step; the
-LMUs have one memory of order 12 and every coupling of the paper. All train on the same drawn
-sequences with Adam, in one process, by turns: the NengoDL forms through ``Simulator.fit``, the
-others through Keras' own. Tracing and compilation come before, and a round is timed from the end of
-its first batch to the end of its last, as an epoch has hundreds; the median of rounds is printed.
+Two cases. "frames": 98 steps of 40 features, batches of 64, 12 labels, every cell with 64 and with
+128 units, LMUs with one memory of order 12. "picture": 784 steps of 1 feature, batches of 100, 10
+labels, the LMU without feedback with 346 units and one memory of order 468. All networks are read
+at the last step and train on the same drawn sequences with Adam, in one process, by turns: the
+NengoDL forms through ``Simulator.fit``, the others through Keras' own. Tracing and compilation come
+before, and a round is timed from the end of its first batch to the end of its last, as an epoch
+has hundreds; the median of rounds is printed.
 
-usage: training_throughput.py [--rounds N] [--batches N] [--json] [--quick]
+The limit is what the machine does in products of 1024 x 1024 matrices, measured in the same turns;
+the share is that of the products that the training of a sequence takes at least (forward, and
+backward without the gradient of the data) in a second. The peak memory of a form is that of a
+process of its own that trains on three batches; importing TensorFlow and NengoDL takes the part
+that stands under the table.
+
+usage: training_throughput.py [--case frames|picture ...] [--units N ...] [--rounds N]
+                              [--seconds S] [--json] [--quick]
 """
 
 from __future__ import annotations
@@ -16,131 +25,37 @@ import argparse
 import datetime
 import json
 import os
+import resource
+import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from throughput_forms import KERAS, KERAS_LMU, OTHERS, PARALLEL, STEPPED, Case, Fit, flop, made
 
-LSTM, KERAS_LMU = "Keras LSTM", "keras-lmu"
-FUSED, STEPPED = "{} fused, NengoDL", "{} stepped, NengoDL"
+CASES = {
+    "frames": Case(98, 40, 64, 12, 12, 64, tuple(OTHERS)),
+    "picture": Case(784, 1, 346, 468, 10, 100, (PARALLEL,)),
+}
+QUICK = {
+    "frames": Case(6, 3, 4, 2, 3, 4, tuple(OTHERS)),
+    "picture": Case(12, 1, 4, 3, 3, 4, (PARALLEL,)),
+}
+UNITS = (64, 128)
+"""Widths in the case of frames."""
 
+Peaks = dict[tuple[str, str], float]
 
-@dataclass(frozen=True)
-class Task:
-    """Sizes of what is trained."""
-
-    n_steps: int = 98
-    n_in: int = 40
-    n_units: int = 64
-    order: int = 12
-    n_out: int = 12
-    batch: int = 64
-
-    def sequences(self, batches: int) -> tuple[Any, Any]:
-        """Inputs (n, n_steps, n_in) and labels (n,)."""
-        rng = np.random.default_rng(0)
-        x = rng.normal(size=(batches * self.batch, self.n_steps, self.n_in)).astype(np.float32)
-        return x, rng.integers(0, self.n_out, len(x))
+LIMIT, SIDE = "limit", 1024
+MOST_BATCHES, FEWEST_BATCHES = 100, 3
 
 
-Fit = Callable[..., Any]
-"""``fit`` over all sequences; takes the callbacks."""
-
-
-def networks_of(task: Task) -> dict[str, Any]:
-    """Our networks by the name of their cell."""
-    from edgemem.cells import LEM, LMU, Dense, Stack
-
-    head = Dense(task.n_units, task.n_out)
-    theta = float(task.n_steps)
-    return {
-        "LEM": Stack((LEM(task.n_in, task.n_units), head)),
-        "LMU": Stack((LMU.paper(task.n_in, task.n_units, task.order, theta), head)),
-    }
-
-
-def last_step_loss(task: Task) -> Any:
-    """Cross-entropy of the last logits of a sequence, however the steps are laid out."""
-    import tensorflow as tf
-
-    def loss(target: Any, output: Any) -> Any:
-        logits = tf.reshape(output, [-1, task.n_steps, task.n_out])[:, -1]
-        return tf.keras.losses.sparse_categorical_crossentropy(
-            tf.reshape(target, [-1]), logits, from_logits=True
-        )
-
-    return loss
-
-
-def fused(task: Task, stack: Any, x: Any, y: Any, opened: ExitStack) -> Fit:
-    """``fit`` of the fused form."""
-    from edgemem.train.fused import FusedStack
-    from edgemem.train.network import fused_network
-
-    start = stack.init(np.random.default_rng(0))
-    layer = FusedStack(stack, start, task.n_steps, task.batch)
-    network = fused_network(layer)
-    return nengo_fit(task, network.network, network, x.reshape(len(x), 1, -1), y, opened)
-
-
-def stepped(task: Task, stack: Any, x: Any, y: Any, opened: ExitStack) -> Fit:
-    """``fit`` of the stepped form."""
-    from edgemem import networks
-
-    network = networks.build(stack, seed=0)
-    return nengo_fit(task, network, network, x, y, opened)
-
-
-def nengo_fit(task: Task, model: Any, ends: Any, x: Any, y: Any, opened: ExitStack) -> Fit:
-    import nengo_dl
-    import tensorflow as tf
-
-    simulator = opened.enter_context(
-        nengo_dl.Simulator(model, minibatch_size=task.batch, progress_bar=False)
-    )
-    simulator.compile(tf.keras.optimizers.Adam(1e-3), loss={ends.probe: last_step_loss(task)})
-    target = y.reshape(-1, 1, 1)
-    return partial(simulator.fit, {ends.input: x}, {ends.probe: target}, verbose=0)
-
-
-def keras(task: Task, layer: Any, x: Any, y: Any) -> Fit:
-    """``fit`` of a recurrent Keras layer under a dense one."""
-    import tensorflow as tf
-
-    model = tf.keras.Sequential(
-        [tf.keras.Input((task.n_steps, task.n_in)), layer, tf.keras.layers.Dense(task.n_out)]
-    )
-    model.compile(
-        tf.keras.optimizers.Adam(1e-3),
-        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    return partial(model.fit, x, y, batch_size=task.batch, verbose=0)
-
-
-def keras_lmu_layer(task: Task) -> Any:
-    """The LMU of the paper as keras-lmu has it."""
-    import keras_lmu
-    import tensorflow as tf
-
-    return keras_lmu.LMU(
-        memory_d=1,
-        order=task.order,
-        theta=task.n_steps,
-        hidden_cell=tf.keras.layers.SimpleRNNCell(task.n_units),
-        hidden_to_memory=True,
-        memory_to_memory=True,
-        input_to_hidden=True,
-    )
-
-
-def rate_of(fit: Fit, batch: int) -> float:
+def rate_of(fit: Fit, case: Case, batches: int) -> float:
     """Samples per second between the first and the last batch of a fit."""
     import tensorflow as tf
 
@@ -148,84 +63,171 @@ def rate_of(fit: Fit, batch: int) -> float:
     watch = tf.keras.callbacks.LambdaCallback(
         on_batch_end=lambda batch, logs: ends.append(time.perf_counter())
     )
-    fit(callbacks=[watch])
-    return batch * (len(ends) - 1) / (ends[-1] - ends[0])
+    fit(batches, [watch])
+    return case.batch * (len(ends) - 1) / (ends[-1] - ends[0])
 
 
-def medians(fits: dict[str, Fit], batch: int, rounds: int) -> dict[str, float]:
-    """Samples per second of each form, median of rounds by turns."""
-    rates: dict[str, list[float]] = {name: [] for name in fits}
-    for turn in range(-1, rounds):  # one round that does not count traces and compiles
+def limit(seconds: float) -> float:
+    """Floating-point operations per second of large products."""
+    import tensorflow as tf
+
+    a = tf.random.stateless_normal([SIDE, SIDE], [0, 0])
+    tf.matmul(a, a).numpy()
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        tf.matmul(a, a).numpy()
+        count += 1
+    return 2.0 * SIDE**3 * count / (time.perf_counter() - began)
+
+
+def medians(fits: dict[str, Fit], case: Case, rounds: int, seconds: float) -> dict[str, float]:
+    """Samples per second of each form and the limit, median of rounds by turns."""
+    batches = {}
+    for name, fit in fits.items():
+        rate_of(fit, case, FEWEST_BATCHES)  # traces and compiles
+        wanted = int(seconds * rate_of(fit, case, FEWEST_BATCHES) / case.batch)
+        batches[name] = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
+    found: dict[str, list[float]] = {name: [] for name in (LIMIT, *fits)}
+    for turn in range(rounds):
+        found[LIMIT].append(limit(seconds / 4))
         for name, fit in fits.items():
-            rate = rate_of(fit, batch)
-            if turn >= 0:
-                rates[name].append(rate)
-            print(f"round {turn + 1}/{rounds}: {name}, {rate:,.0f} samples/s", file=sys.stderr)
-    return {name: float(np.median(found)) for name, found in rates.items()}
+            found[name].append(rate_of(fit, case, batches[name]))
+            message = f"round {turn + 1}/{rounds}: {name}, {found[name][-1]:,.0f} samples/s"
+            print(message, file=sys.stderr)
+    return {name: float(np.median(values)) for name, values in found.items()}
 
 
-def measure(task: Task, batches: int, rounds: int) -> list[dict[str, Any]]:
-    """A row for each form."""
+def measure(key: str, case: Case, peaks: Peaks, rounds: int, seconds: float) -> dict[str, Any]:
+    """Figures of a case: the limit, and a row for each form."""
+    rates = rates_of(case, rounds, seconds)
+    rows = []
+    for cell, form in case.forms():
+        rate = rates[f"{cell} | {form}"]
+        ratios = {
+            "over_stepped": rates[f"{cell} | {STEPPED}"],
+            "over_keras_lmu": rates.get(f"{cell} | {KERAS_LMU}"),
+            "over_lstm": rates.get(f"LSTM | {KERAS}"),
+        }
+        done = rate * flop(case, cell)
+        rows.append(
+            {
+                "cell": cell,
+                "form": form,
+                "samples_per_second": rate,
+                "gflop_per_second": done / 1e9,
+                "share": done / rates[LIMIT],
+                "peak_mib": peaks[cell, form],
+                **{name: rate / other if other else None for name, other in ratios.items()},
+            }
+        )
+    return {
+        "case": key,
+        "n_steps": case.n_steps,
+        "n_in": case.n_in,
+        "n_units": case.n_units,
+        "limit_gflop_per_second": rates[LIMIT] / 1e9,
+        "imports_mib": peaks["", ""],
+        "rows": rows,
+    }
+
+
+def rates_of(case: Case, rounds: int, seconds: float) -> dict[str, float]:
+    """Samples per second of each form of a case, and the limit."""
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
-    x, y = task.sequences(batches)
+    x, y = case.sequences(MOST_BATCHES)
     with ExitStack() as opened:
-        fits: dict[str, Fit] = {}
-        for cell, stack in networks_of(task).items():
-            fits[FUSED.format(cell)] = fused(task, stack, x, y, opened)
-            fits[STEPPED.format(cell)] = stepped(task, stack, x, y, opened)
-        fits[KERAS_LMU] = keras(task, keras_lmu_layer(task), x, y)
-        fits[LSTM] = keras(task, tf.keras.layers.LSTM(task.n_units), x, y)
-        rates = medians(fits, task.batch, rounds)
-    rows = []
-    for name, rate in rates.items():
-        beside = rates.get(STEPPED.format(name.split()[0]))
-        rows.append(
-            {
-                "form": name,
-                "samples_per_second": rate,
-                "over_stepped": rate / beside if beside else None,
-                "over_keras_lmu": rate / rates[KERAS_LMU],
-                "over_lstm": rate / rates[LSTM],
-            }
-        )
-    return rows
+        fits = {" | ".join(f): made(case, *f, x, y, opened) for f in case.forms()}
+        return medians(fits, case, rounds, seconds)
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows in Markdown."""
-    lines = [
-        "| form | samples/s | times stepped | times keras-lmu | times a Keras LSTM |",
-        "|---|---|---|---|---|",
-    ]
-    for row in rows:
-        stepped = f"{row['over_stepped']:.1f}" if row["over_stepped"] else ""
-        lines.append(
-            f"| {row['form']} | {row['samples_per_second']:,.0f} | {stepped} | "
-            f"{row['over_keras_lmu']:.1f} | {row['over_lstm']:.2f} |"
-        )
+def peaks_of(key: str, case: Case, quick: bool) -> Peaks:
+    """Peak memory in MiB of a process that trains a form on three batches, for each form.
+
+    Under ("", "") stands that of the imports alone. To be asked while this process is small: the
+    peak of a child begins with the size of its parent.
+    """
+    found = {}
+    for cell, form in (("", ""), *case.forms()):
+        asked = json.dumps([key, case.n_units, cell, form, quick])
+        command = [sys.executable, __file__, "--peak", asked]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        found[cell, form] = float(told)
+    return found
+
+
+def print_peak(asked: str) -> None:
+    """What :func:`peaks_of` asks for."""
+    key, n_units, cell, form, quick = json.loads(asked)
+    case = replace((QUICK if quick else CASES)[key], n_units=n_units)
+    import nengo_dl  # noqa: F401
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    if form:
+        x, y = case.sequences(FEWEST_BATCHES)
+        with ExitStack() as opened:
+            made(case, cell, form, x, y, opened)(FEWEST_BATCHES, [])
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """The figures in Markdown."""
+    lines = []
+    for one in found:
+        lines += [
+            f"{one['n_steps']} x {one['n_in']}, {one['n_units']} units; limit "
+            f"{one['limit_gflop_per_second']:.0f} GFLOP/s; imports {one['imports_mib']:.0f} MiB",
+            "",
+            "| cell | form | samples/s | GFLOP/s | share of the limit | peak MiB | times stepped | "
+            "times keras-lmu | times a Keras LSTM |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for row in one["rows"]:
+            ratios = (row["over_stepped"], row["over_keras_lmu"], row["over_lstm"])
+            cells = " | ".join("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+            lines.append(
+                f"| {row['cell']} | {row['form']} | {row['samples_per_second']:,.0f} | "
+                f"{row['gflop_per_second']:.2f} | {row['share']:.1%} | {row['peak_mib']:.0f} | "
+                f"{cells} |"
+            )
+        lines.append("")
     packages = ("tensorflow", "nengo-dl", "keras-lmu")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return "\n".join([*lines, "", f"{datetime.date.today()}; {os.cpu_count()} cores; {versions}"])
+    load = os.getloadavg()[0]
+    return "\n".join(
+        [*lines, f"{datetime.date.today()}; {os.cpu_count()} cores, load {load:.1f}; {versions}"]
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--case", nargs="+", choices=sorted(CASES), default=sorted(CASES))
+    parser.add_argument("--units", nargs="+", type=int, default=list(UNITS), help="of frames")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batches", type=int, default=10, help="batches in a round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="about, of a form in a round")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore")
-    if options.quick:
-        rows = measure(Task(6, 3, 4, 2, 3, 4), 3, 1)
-    else:
-        rows = measure(Task(), options.batches, options.rounds)
-    print(json.dumps(rows) if options.json else table(rows))
+    if options.peak:
+        print_peak(options.peak)
+        return
+    cases = QUICK if options.quick else CASES
+    rounds, seconds = (1, 0.05) if options.quick else (options.rounds, options.seconds)
+    wanted = [
+        (key, replace(cases[key], n_units=n))
+        for key in options.case
+        for n in (options.units if key == "frames" and not options.quick else [cases[key].n_units])
+    ]
+    peaks = [peaks_of(key, case, options.quick) for key, case in wanted]
+    found = [measure(*one, peak, rounds, seconds) for one, peak in zip(wanted, peaks)]
+    print(json.dumps(found) if options.json else table(found))
 
 
 if __name__ == "__main__":
