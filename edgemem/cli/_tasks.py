@@ -49,6 +49,7 @@ def task_command(task: Task) -> click.Command:
         params=_params(task),
         callback=lambda **given: _run(task, given),
         help=text,
+        short_help=f"{task.summary[0].upper()}{task.summary[1:]}.",
         epilog=f"Example: edgemem train {task.name} --cell lmu{data} --out {task.name}.model",
     )
 

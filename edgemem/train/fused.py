@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgemem.cells.stack import scope
 from edgemem.ir import trace
 from edgemem.ops import Array
 from edgemem.train.further import EPSILON
-from edgemem.train.sequence import has_loop, unroll
+from edgemem.train.sequence import unroll
 
 Tensor = Any
 
@@ -243,16 +244,15 @@ class FusedStack(Fused):
 
 
 def _compiled(cell: Cell) -> Any:
-    """The cell over a sequence, compiled as a whole where it holds no loop of its own."""
+    """The cell over a sequence.
+
+    Norms gain by XLA, which makes one pass of many; the products of other cells run at half their
+    speed in it, and no loop may cross the border of what it compiles.
+    """
     if isinstance(cell, Norm):
         return tf.function(_batch_norm(cell), jit_compile=True)
     graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
-
-    def run(arrays: dict[str, Tensor], x: Tensor, start: dict[str, Tensor]) -> Any:
-        return unroll(graph, arrays, x, start)
-
-    # a scan compiles its two loops itself: no loop may cross the border of a compiled function
-    return run if has_loop(graph) else tf.function(run, jit_compile=True)
+    return partial(unroll, graph)
 
 
 def _batch_norm(cell: Norm) -> Any:

@@ -14,11 +14,11 @@ import tensorflow as tf
 from edgemem.cells import Bidirectional, Cell, Stack
 from edgemem.cells.bidirectional import DIRECTIONS
 from edgemem.cells.stack import scope
-from edgemem.ir import Graph, trace
+from edgemem.ir import trace
 from edgemem.ops import Array
 from edgemem.train.checkpointing import checkpointed, checkpointed_last, steps_within
 from edgemem.train.fused import Fused, Passed
-from edgemem.train.sequence import has_loop, unroll, unroll_last
+from edgemem.train.sequence import unroll, unroll_last
 
 Tensor = Any
 Arrays = Mapping[str, Tensor]
@@ -145,7 +145,7 @@ def _runner(cell: Cell, last: bool) -> Any:
     if isinstance(cell, Bidirectional):
         return partial(_both_ways, _runner(cell.cell, last), _runner(cell.cell, last), last)
     graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
-    every, final = (_compiled(graph, read) for read in (unroll, unroll_last))
+    every, final = (partial(read, graph) for read in (unroll, unroll_last))
 
     def run(arrays: Arrays, x: Tensor, start: Arrays, lengths: Tensor | None) -> Any:
         chunk = steps_within(graph, x.shape[0], x.shape[1])
@@ -158,12 +158,6 @@ def _runner(cell: Cell, last: bool) -> Any:
         return y, states
 
     return run
-
-
-def _compiled(graph: Graph, read: Any) -> Any:
-    run = partial(read, graph)
-    # a scan compiles its two loops itself: no loop may cross the border of a compiled function
-    return run if has_loop(graph) else tf.function(run, jit_compile=True)
 
 
 def _both_ways(
