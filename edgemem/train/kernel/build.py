@@ -56,23 +56,27 @@ def library(text: str) -> ctypes.CDLL | None:
     command = compiler()
     if command is None:
         return None
-    folder = _folder()
-    stem = folder / f"kernel{len(list(folder.iterdir()))}"
-    text_file, made = stem.with_suffix(".c"), stem.with_suffix(".so")
-    text_file.write_text(text, encoding="utf-8")
-    if _run([*command, "-o", str(made), str(text_file)]) is None:
-        return None
     try:
+        folder = Path(tempfile.mkdtemp(dir=_folder()))
+        given, made = folder / "kernel.c", folder / "kernel.so"
+        given.write_text(text, encoding="utf-8")
+        if _run([*command, "-o", str(made), str(given)]) is None:
+            return None
         return ctypes.CDLL(str(made))
-    except OSError:  # a folder that nothing may be loaded from
+    except OSError:  # a full disk, or a folder that nothing may be loaded from
         return None
 
 
 @functools.cache
 def _folder() -> Path:
     folder = tempfile.mkdtemp(prefix="edgemem-kernel-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder, os.getpid())
     return Path(folder)
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # not a fork of it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(command: list[str]) -> str | None:

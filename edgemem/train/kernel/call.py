@@ -16,8 +16,9 @@ from edgemem.errors import UnsupportedOpError
 from edgemem.ir.graph import Shape
 from edgemem.ir.passes.adjoint import Recurrence
 from edgemem.train.kernel.build import compiler, library, registers
+from edgemem.train.kernel.places import TILE
 from edgemem.train.kernel.plan import Plan, plan
-from edgemem.train.kernel.source import TILE, source
+from edgemem.train.kernel.source import source
 
 Floats = NDArray[np.float32]
 
@@ -76,8 +77,9 @@ def n_threads() -> int:
 
 
 def tile_of(batch: int, threads: int) -> int:
-    """Sequences in a tile: as many as fit, if that leaves every thread a tile."""
-    return max(1, min(TILE, -(-batch // threads)))
+    """Sequences in a tile: at most :data:`TILE`, and as many tiles for every thread."""
+    rounds = -(-batch // (threads * TILE))
+    return -(-batch // (threads * rounds))
 
 
 @dataclass(frozen=True, eq=False)

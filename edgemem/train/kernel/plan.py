@@ -1,8 +1,7 @@
 """What one step of a recurrence and its adjoint do, in which order, and what is kept in between.
 
-A step becomes a list of items: products, groups of element-wise ops that run in one loop, and,
-backwards, the sums that make up the weights' gradients. ``split`` and ``merge`` move nothing, so
-they are only other names of the same numbers.
+A step becomes a list of items: products, and groups of element-wise ops that run in one loop.
+``split`` and ``merge`` move nothing, so they are only other names of the same numbers.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Union
 from edgemem.errors import UnsupportedOpError
 from edgemem.ir.graph import Node, Shape
 from edgemem.ir.passes.adjoint import Adjoint, Recurrence, Share, adjoint
+from edgemem.train.kernel.joining import PRODUCTS, joined
 
-PRODUCTS = frozenset({"matvec", "matvec_adjoint"})
 ELEMENTWISE = frozenset(
     {"add", "sub", "mul", "scale", "sigmoid", "tanh", "relu"}
     | {"sigmoid_adjoint", "tanh_adjoint", "relu_adjoint"}
@@ -27,16 +26,16 @@ CHEAP = frozenset({"add", "sub", "mul", "scale", "relu"})
 
 @dataclass(frozen=True)
 class Product:
-    """``weight @ source``, or ``weight.T @ source`` for a ``matvec_adjoint``."""
+    """The sum of ``weight @ source``, or of ``weight.T @ source`` for a ``matvec_adjoint``."""
 
     out: str
     op: str
-    weight: str
-    source: str
+    weights: tuple[str, ...]
+    sources: tuple[str, ...]
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (self.source,)
+        return tuple(dict.fromkeys(self.sources))
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -62,23 +61,7 @@ class Group:
         return tuple(node.name for node in self.nodes)
 
 
-@dataclass(frozen=True)
-class Sum:
-    """A share of a weight's gradient, added up."""
-
-    share: Share
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        source = self.share.source
-        return (self.share.bar,) if source is None else (self.share.bar, source)
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return ()
-
-
-Item = Union[Product, Group, Sum]
+Item = Union[Product, Group]
 
 
 @dataclass(frozen=True)
@@ -156,8 +139,8 @@ def plan(recurrence: Recurrence, shapes: Mapping[str, Shape], save: bool) -> Pla
     for state in recurrence.states:
         known[carry_of(state)] = known[upstream_of(state)] = shapes[state]
     after = tuple(alias.get(name, name) for name in recurrence.after)
-    if not set(after) <= {node.name for node in step}:
-        raise UnsupportedOpError("a state that is nothing but an earlier value")
+    if not set(after) <= {node.name for node in step} or len(set(after)) < len(after):
+        raise UnsupportedOpError("a state that is nothing but another value")
     shares = tuple(
         replace(
             s,
@@ -178,9 +161,14 @@ def plan(recurrence: Recurrence, shapes: Mapping[str, Shape], save: bool) -> Pla
     saved = _dear(step, needed, given) if save else ()
     again = _closure(step, needed, given | set(saved))
     outside = {name for s in recurrence.states for name in (carry_of(s), upstream_of(s))}
+    results = {*back.states, *back.drives}
+    results |= {name for share in shares for name in (share.bar, share.source)}
+    there = joined(step, known, {*after, *saved})
+    way_back = joined((*again, *bars), known, {name for name in results if name is not None})
+    known.update({node.name: node.shape for node in (*there, *way_back)})
     sizes = {name: math.prod(shape) for name, shape in known.items()}
-    forward = _schedule(step, (), given - set(after), sizes)
-    backward = _schedule((*again, *bars), shares, given | set(saved) | outside, sizes)
+    forward = _schedule(there, given - set(after), sizes)
+    backward = _schedule(way_back, given | set(saved) | outside, sizes)
     return Plan(recurrence, back, known, after, saved, forward, backward)
 
 
@@ -244,23 +232,15 @@ def _closure(step: Sequence[Node], needed: Sequence[str], given: set[str]) -> tu
     return tuple(reversed(kept))
 
 
-def _schedule(
-    nodes: Sequence[Node], shares: Sequence[Share], ready: set[str], sizes: Mapping[str, int]
-) -> tuple[Item, ...]:
+def _schedule(nodes: Sequence[Node], ready: set[str], sizes: Mapping[str, int]) -> tuple[Item, ...]:
     """Products as soon as they can be, the rest in as few loops as can be."""
-    ready = set(ready)
-    waiting, open_shares = list(nodes), list(shares)
+    ready, waiting = set(ready), list(nodes)
     items: list[Item] = []
-    while waiting or open_shares:
+    while waiting:
         products = [n for n in waiting if n.op in PRODUCTS and set(n.inputs) <= ready]
-        if products:
-            found: list[Item] = [Product(n.name, n.op, *n.inputs) for n in products]
-        elif any(set(Sum(share).reads) <= ready for share in open_shares):
-            now = [share for share in open_shares if set(Sum(share).reads) <= ready]
-            open_shares = [share for share in open_shares if share not in now]
-            found = [Sum(share) for share in now]
-        else:
-            found = [_group(waiting, ready, sizes)]
+        found: list[Item] = [
+            Product(n.name, n.op, n.inputs[::2], n.inputs[1::2]) for n in products
+        ] or [_group(waiting, ready, sizes)]
         items += found
         written = {name for item in found for name in item.writes}
         ready |= written

@@ -8,7 +8,7 @@ dropped where the result is stored.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -59,33 +59,47 @@ def head(registers: Registers) -> str:
     return HEAD.format(bytes=4 * registers.lanes)
 
 
-def product(name: str, k: int, n: int, registers: Registers) -> str:
-    """A C function: ``y[r] = x[r] @ W`` for rows of ``k`` and ``n`` numbers, ``W`` packed."""
-    lines = [
-        f"static void {name}(long rows, const float *restrict x,",
-        "                 const float *restrict p, float *restrict y) {",
-    ]
+def product(name: str, ks: Sequence[int], n: int, registers: Registers) -> str:
+    """A C function: ``y[r] = sum of x[r] @ W``, for rows of ``ks`` and ``n`` numbers.
+
+    Parameters
+    ----------
+    name : str
+    ks : sequence of int
+        Row lengths of the ``x`` of each term.
+    n : int
+        Row length of ``y``.
+    registers : Registers
+    """
+    terms = range(len(ks))
+    given = ", ".join(f"const float *restrict x{t}, const float *restrict p{t}" for t in terms)
+    lines = [f"static void {name}(long rows, {given}, float *restrict y) {{"]
     for first, vectors in registers.panels(n):
         width = vectors * registers.lanes
-        lines += [f"  {{ const float *q = p + {first * registers.lanes * k};", "    long r = 0;"]
+        lines.append("  { long r = 0;")
         for rows in registers.blocks():
+            sums = _sums(rows, vectors)
             lines.append(f"    for (; r + {rows} <= rows; r += {rows}) {{")
-            lines.append(f"      const float *a = x + r * {k};")
-            lines += [f"      v {s} = {{0}};" for row in _sums(rows, vectors) for s in row]
-            lines.append(f"      for (long i = 0; i < {k}; i++) {{")
-            lines += [
-                f"        v w{j} = *(const v *)(q + i * {width} + {j * registers.lanes});"
-                for j in range(vectors)
-            ]
-            lines += [
-                f"        {s} += w{j} * a[{i * k} + i];"
-                for i, row in enumerate(_sums(rows, vectors))
-                for j, s in enumerate(row)
-            ]
-            lines.append("      }")
+            lines += [f"      v {s} = {{0}};" for row in sums for s in row]
+            for t, k in enumerate(ks):
+                lines += [
+                    f"      {{ const float *a = x{t} + r * {k};",
+                    f"      const float *q = p{t} + {first * registers.lanes * k};",
+                    f"      for (long i = 0; i < {k}; i++) {{",
+                ]
+                lines += [
+                    f"        v w{j} = *(const v *)(q + i * {width} + {j * registers.lanes});"
+                    for j in range(vectors)
+                ]
+                lines += [
+                    f"        {s} += w{j} * a[{i * k} + i];"
+                    for i, row in enumerate(sums)
+                    for j, s in enumerate(row)
+                ]
+                lines.append("      } }")
             lines += [
                 _store(f"y + (r + {i}) * {n}", (first + j) * registers.lanes, n, s, registers)
-                for i, row in enumerate(_sums(rows, vectors))
+                for i, row in enumerate(sums)
                 for j, s in enumerate(row)
             ]
             lines.append("    }")

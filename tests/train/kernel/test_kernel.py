@@ -46,7 +46,7 @@ BATCHES = (1, 5, 64)
 class Case:
     """A cell, arrays, sequences, carried start states and upstream adjoints, all float64."""
 
-    def __init__(self, cell, batch, n_steps=4):
+    def __init__(self, cell, batch, n_steps=6):
         rng = np.random.default_rng(0)
         arrays = {n: rng.normal(size=s) / np.sqrt(s[-1]) for n, s in cell.params.items()}
         self.graph = trace(cell, arrays)
@@ -228,6 +228,12 @@ def test_with_a_compiler_that_fails_there_is_no_kernel(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("forgetful")
+def test_without_a_place_for_it_there_is_no_kernel(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "_folder", lambda: tmp_path / "gone")
+    assert found() is None
+
+
+@pytest.mark.usefixtures("forgetful")
 def test_text_that_does_not_compile_is_no_library():
     assert build.library("this is not C") is None
 
@@ -244,6 +250,8 @@ def test_an_op_without_a_kernel_is_left_to_others():
         (Node("n", "quantize", ("s",), (2,), (1.0,) * 4),), (), (), ("s",), ("n",)
     )
     assert kernel_of(recurrence, {"s": (2,)}, 1) is None
+    same = Recurrence((Node("n", "tanh", ("s",), (2,)),), (), (), ("s", "t"), ("n", "n"))
+    assert kernel_of(same, {"s": (2,), "t": (2,)}, 1) is None
     delay = Recurrence((Node("n", "tanh", ("s",), (2,)),), (), (), ("s", "t"), ("n", "s"))
     assert kernel_of(delay, {"s": (2,), "t": (2,)}, 1) is None
 
@@ -268,7 +276,7 @@ def test_panels_and_blocks_cover_everything_once(registers):
         covered = [v for first, count in registers.panels(n) for v in range(first, first + count)]
         assert covered == list(range(-(-n // registers.lanes)))
     assert list(registers.blocks())[-1] == 1
-    assert "y + (r + 0) * 5" in product("p", 3, 5, registers)
+    assert "y + (r + 0) * 5" in product("p", [3], 5, registers)
 
 
 @pytest.mark.usefixtures("forgetful")
