@@ -272,6 +272,9 @@ class Task:
     start : callable, optional
         ``start(stack, options, arrays)`` gives the arrays that training starts from, in place of
         fresh ones, ``arrays``; a recipe of no epochs is measured with them as they are.
+    adapt : callable, optional
+        ``adapt(recipe, options)`` gives the recipe that fits the options, such as a memory as long
+        as the delay that is asked for; what the user sets comes after it.
     forecasts : bool
         Whether what is wanted at a step comes in the sequence later: a network that reads it
         backwards as well would have seen it.
@@ -285,4 +288,5 @@ class Task:
     Options: type = NoOptions
     data: str = ""
     start: Callable[[Any, Any, dict[str, Values]], dict[str, Values]] | None = None
+    adapt: Callable[[TaskRecipe, Any], TaskRecipe] | None = None
     forecasts: bool = False

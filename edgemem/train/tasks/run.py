@@ -97,7 +97,10 @@ class Request:
         known = get(self.task).recipes
         if self.recipe not in known:
             raise UnknownNameError(f"recipe for {self.task}", self.recipe, known)
-        recipe = replace(known[self.recipe], **self.overrides)
+        recipe, adapt = known[self.recipe], get(self.task).adapt
+        if adapt is not None:
+            recipe = adapt(recipe, self.made_options())
+        recipe = replace(recipe, **self.overrides)
         if self.layers:
             recipe = replace(recipe, layers=_with(recipe, self.layers))
         # in a sweep over cells, a form concerns the LMUs among them
