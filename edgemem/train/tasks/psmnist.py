@@ -25,7 +25,7 @@ class Options(smnist.Options):
 
     permutation_seed: int = field(
         default=smnist.NRU_SEED,
-        metadata={"help": "draws the order of the pixels; 50 is that of the NRU's and LMU's code"},
+        metadata={"help": "Draws the order of the pixels; 50 is that of the NRU's and LMU's code."},
     )
 
     def __post_init__(self) -> None:

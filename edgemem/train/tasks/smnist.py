@@ -31,7 +31,7 @@ class Options:
 
     validation_size: int = field(
         default=10_000,
-        metadata={"help": "training images held for validation; 3000 for the split of the LEM"},
+        metadata={"help": "Training images held for validation; 3000 for the split of the LEM."},
     )
 
     def __post_init__(self) -> None:
@@ -139,11 +139,11 @@ def recipes(**lem: float) -> dict[str, TaskRecipe]:
         "lmu": TaskRecipe(
             "lmu",
             (PARALLEL,),
-            epochs=30,
-            batch=100,
+            epochs=40,
+            batch=200,
             learning_rate=2e-3,
             schedule="cosine",
-            dropout=0.2,
+            dropout=0.3,
             start={"e_x": 1.0},
         ),
         # Voelker et al. 2019: 10 epochs of Adam as it comes

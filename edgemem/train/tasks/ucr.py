@@ -37,14 +37,16 @@ class Options:
     """
 
     problem: str = field(
-        default="JapaneseVowels", metadata={"help": "name of the set: NAME_TRAIN.ts, NAME_TEST.ts"}
+        default="JapaneseVowels", metadata={"help": "Name of the set: NAME_TRAIN.ts, NAME_TEST.ts."}
     )
     validation_share: float = field(
-        default=0.2, metadata={"help": "share of the training series of each class, held"}
+        default=0.2, metadata={"help": "Share of the training series of each class, held."}
     )
-    split_seed: int = field(default=SPLIT_SEED, metadata={"help": "draws the series that are held"})
+    split_seed: int = field(
+        default=SPLIT_SEED, metadata={"help": "Draws the series that are held."}
+    )
     missing: Literal["refuse", "interpolate"] = field(
-        default="refuse", metadata={"help": "what becomes of missing values"}
+        default="refuse", metadata={"help": "What becomes of missing values."}
     )
 
     def __post_init__(self) -> None:
