@@ -9,7 +9,7 @@ chunks but the last.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -94,7 +94,13 @@ def checkpointed_last(
     return run(weights, x[:, cut:], start)
 
 
-def steps_within(graph: Graph, batch: int, n_steps: int, budget: int = BUDGET) -> int:
+def steps_within(
+    graph: Graph,
+    batch: int,
+    n_steps: int,
+    budget: int = BUDGET,
+    needed: Collection[str] | None = None,
+) -> int:
     """Steps of a chunk whose training fits into a budget of memory.
 
     A sequence that fits is left whole; any other is cut into about equal chunks of a share of the
@@ -110,14 +116,22 @@ def steps_within(graph: Graph, batch: int, n_steps: int, budget: int = BUDGET) -
         Length of the sequences.
     budget : int
         Bytes, of float32 values.
+    needed : collection of str, optional
+        Names whose values are held at every step, such as
+        :func:`~edgemem.ir.passes.last_step.needed_at_every_step` gives where the last output is
+        all that is read; without, all names.
 
     Returns
     -------
     int
         ``n_steps`` if no chunks are needed.
     """
-    sizes = [(graph.n_in,), *graph.states.values(), *(node.shape for node in graph.nodes)]
-    a_step = 4 * COPIES * batch * sum(math.prod(shape) for shape in sizes)
+    sizes = [
+        math.prod(shape)
+        for name, shape in graph.shapes().items()
+        if name not in graph.params and (needed is None or name in needed)
+    ]
+    a_step = 4 * COPIES * batch * sum(sizes)
     if n_steps * a_step <= budget:
         return n_steps
     longest = max(1, budget // SHARE // a_step)

@@ -15,6 +15,7 @@ from edgemem.cells import Bidirectional, Cell, Stack
 from edgemem.cells.bidirectional import DIRECTIONS
 from edgemem.cells.stack import scope
 from edgemem.ir import trace
+from edgemem.ir.passes.last_step import needed_at_every_step
 from edgemem.ops import Array
 from edgemem.train.checkpointing import checkpointed, checkpointed_last, steps_within
 from edgemem.train.fused import Fused, Passed
@@ -146,12 +147,14 @@ def _runner(cell: Cell, last: bool) -> Any:
         return partial(_both_ways, _runner(cell.cell, last), _runner(cell.cell, last), last)
     graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
     every, final = (partial(read, graph) for read in (unroll, unroll_last))
+    needed = needed_at_every_step(graph)
 
     def run(arrays: Arrays, x: Tensor, start: Arrays, lengths: Tensor | None) -> Any:
-        chunk = steps_within(graph, x.shape[0], x.shape[1])
         if last and lengths is None:
+            chunk = steps_within(graph, x.shape[0], x.shape[1], needed=needed)
             y, states = checkpointed_last(final, arrays, x, start, chunk)
             return y[:, None], states
+        chunk = steps_within(graph, x.shape[0], x.shape[1])
         y, states = checkpointed(every, arrays, x, start, chunk)
         if last and lengths is not None:
             y = tf.gather(y, lengths - 1, axis=1, batch_dims=1)[:, None]

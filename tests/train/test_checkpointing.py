@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Stack
 from edgemem.ir import trace
+from edgemem.ir.passes.last_step import needed_at_every_step
 
 tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
 
@@ -130,3 +131,10 @@ VALUES = sum(int(np.prod(node.shape)) for node in GRAPH.nodes)
 def test_what_fits_is_not_cut():
     assert steps_within(GRAPH, 64, 98) == 98
     assert steps_within(GRAPH, 64, 98, budget=1) == 1
+
+
+def test_a_memory_that_is_read_once_needs_no_chunks():
+    cell = LMU(1, 346, 468, 784.0, input_to_hidden=True)
+    graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
+    assert steps_within(graph, 100, 784) < 784
+    assert steps_within(graph, 100, 784, needed=needed_at_every_step(graph)) == 784
