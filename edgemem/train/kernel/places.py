@@ -70,6 +70,7 @@ class Text:
     registers: Registers
     direction: int
     functions: dict[str, str] = field(default_factory=dict)
+    """C functions that the items call, by name."""
     places: dict[str, Place] = field(default_factory=dict)
     copies: dict[str, Place] = field(default_factory=dict)
     """Places to which a group writes a value as well."""
@@ -301,7 +302,7 @@ class Text:
         )
 
     def reduction(self) -> str:
-        """The gradients of the weights from those of the tiles."""
+        """The gradients of the weights from those of the threads."""
         lines = []
         for i, name in enumerate(self.plan.recurrence.weights):
             *rows, last = self.plan.shapes[name]
