@@ -26,9 +26,9 @@ class Options:
         other than at the beginning of the text.
     """
 
-    n_steps: int = field(default=64, metadata={"help": "characters that a gradient goes back"})
+    n_steps: int = field(default=64, metadata={"help": "Characters that a gradient goes back."})
     context: int = field(
-        default=100, metadata={"help": "characters seen before predictions are counted"}
+        default=100, metadata={"help": "Characters seen before predictions are counted."}
     )
 
     def __post_init__(self) -> None:

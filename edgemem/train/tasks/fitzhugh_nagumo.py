@@ -41,7 +41,7 @@ class Options:
     """
 
     solver: Literal["exact", "published"] = field(
-        default="exact", metadata={"help": "the equations' solution, or the authors' coarser one"}
+        default="exact", metadata={"help": "The equations' solution, or the authors' coarser one."}
     )
 
     def __post_init__(self) -> None:

@@ -43,9 +43,9 @@ class Options:
         Steps of a sequence.
     """
 
-    forcing: float = field(default=8.0, metadata={"help": "F; 8 is chaotic, 0.9 is regular"})
-    ahead: int = field(default=25, metadata={"help": "steps of 0.01 until the state wanted"})
-    length: int = field(default=2000, metadata={"help": "steps of a sequence"})
+    forcing: float = field(default=8.0, metadata={"help": "F; 8 is chaotic, 0.9 is regular."})
+    ahead: int = field(default=25, metadata={"help": "Steps of 0.01 until the state wanted."})
+    length: int = field(default=2000, metadata={"help": "Steps of a sequence."})
 
     def __post_init__(self) -> None:
         for name in ("ahead", "length"):

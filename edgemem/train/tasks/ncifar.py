@@ -40,9 +40,9 @@ class Options:
         piece of noise follows every image of training and test, as in the authors' code.
     """
 
-    length: int = field(default=1000, metadata={"help": "steps of a sequence"})
+    length: int = field(default=1000, metadata={"help": "Steps of a sequence."})
     fresh_noise: bool = field(
-        default=False, metadata={"help": "noise of its own for each image, instead of one for all"}
+        default=False, metadata={"help": "Noise of its own for each image, instead of one for all."}
     )
 
     def __post_init__(self) -> None:

@@ -28,9 +28,11 @@ class Options:
         than at the beginning of the text.
     """
 
-    vocabulary: int = field(default=10_000, metadata={"help": "words that are known"})
-    n_steps: int = field(default=35, metadata={"help": "words that a gradient goes back"})
-    context: int = field(default=70, metadata={"help": "words seen before predictions are counted"})
+    vocabulary: int = field(default=10_000, metadata={"help": "Words that are known."})
+    n_steps: int = field(default=35, metadata={"help": "Words that a gradient goes back."})
+    context: int = field(
+        default=70, metadata={"help": "Words seen before predictions are counted."}
+    )
 
     def __post_init__(self) -> None:
         check_sizes("word", self.n_steps, self.context)
