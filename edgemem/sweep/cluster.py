@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import re
 import uuid
@@ -201,7 +202,9 @@ class _Running:
             raise ClusterError(_gone(self._client))
         error = future.exception()
         if isinstance(error, KilledWorker):
-            self._deaths[number] = max(self._begun[number], self._deaths[number] + 1)
+            # a worker may die before it has told that it began
+            died = self._deaths[number] + error.allowed_failures + 1
+            self._deaths[number] = max(self._begun[number], died)
             if self._deaths[number] <= RETRIES:
                 return None
             times = self._deaths[number]
@@ -241,11 +244,24 @@ def _connected(address: str, patience: float) -> Client:
             f"{address!r} is no address of a scheduler; expected tcp://HOST:PORT or tls://HOST:PORT"
         )
     try:
+        # a client would wait for ever on something that accepts and says nothing
+        asyncio.run(asyncio.wait_for(_greeted(address, patience), 2.0 * patience))
         return Client(address, timeout=patience, set_as_default=False)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, asyncio.TimeoutError) as error:
+        reason = str(error) or type(error).__name__
         raise ClusterError(
-            f"no Dask scheduler answers at {address} ({error}); start one with: dask scheduler"
+            f"no Dask scheduler answers at {address} ({reason}); start one with: dask scheduler"
         ) from error
+
+
+async def _greeted(address: str, patience: float) -> None:
+    """Say hello to a scheduler."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    arguments = Security().get_connection_args("client")
+    comm = await connect(address, timeout=patience, **arguments)
+    await comm.close()
 
 
 def _lacking(answer: Any, data: str | None) -> str:

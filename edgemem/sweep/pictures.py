@@ -171,7 +171,9 @@ def _numbers(title: str, low: float, high: float, log: bool) -> _Axis:
 
     shares = [i / (TICKS - 1) for i in range(TICKS)] if high > low else [0.5]
     values = [low * (high / low) ** s if log else low + (high - low) * s for s in shares]
-    return _Axis(title, place, [(place(v), f"{v:.3g}") for v in values])
+    return _Axis(
+        title, place, [(place(v), f"{v:.3g}" if v < 1000 else f"{v:,.0f}") for v in values]
+    )
 
 
 def _colours(values: Sequence[float]) -> Any:
@@ -205,7 +207,8 @@ def _draw_front(
             label=None if value is None else spelled(value),
         )
     best = front(shown, against)
-    axes.plot([against(t) for t in best], _values(best), color="0.4", linewidth=1.0, zorder=0)
+    x = [against(trial) for trial in best]
+    axes.step(x, _values(best), where="post", color="0.4", linewidth=1.0, zorder=0)
     for trial in best:
         at = (against(trial), _values([trial])[0])
         axes.annotate(str(trial.number), at, (4, 4), textcoords="offset points", fontsize="small")

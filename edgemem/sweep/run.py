@@ -64,10 +64,11 @@ class Sweep:
         """
         self._write_table()
         watcher = _Watcher(self, tell, note)
-        place.run(self.study.ask(wanted), self._job, self.folder, watcher)
+        place.run(self.study.ask(wanted), self.job_of, self.folder, watcher)
         return self.study.trials
 
-    def _job(self, asked: Asked) -> Mapping[str, Any]:
+    def job_of(self, asked: Asked) -> Mapping[str, Any]:
+        """What a trial trains, as JSON values."""
         return {**self.job, "params": dict(asked.params)}
 
     def end(self, asked: Asked, ended: Ended) -> Trial:
