@@ -71,6 +71,11 @@ class Scale:
     deviation: npt.NDArray[np.float64]
 
     @classmethod
+    def none(cls, n_dimensions: int) -> Scale:
+        """The scale that leaves values as they are."""
+        return cls(np.zeros(n_dimensions), np.ones(n_dimensions))
+
+    @classmethod
     def of(cls, series: tuple[npt.NDArray[np.float32], ...]) -> Scale:
         """Over all steps of all series; a dimension that never moves keeps its size."""
         steps = np.concatenate(series).astype(np.float64)
@@ -127,12 +132,20 @@ def stratified(classes: Places, share: float, rng: np.random.Generator) -> tuple
     return kept, np.array(sorted(held), np.int64)
 
 
-def load(options: Options, root: Path | None, seed: int) -> TaskData:
-    """The official splits, a share of the training series held for validation."""
+def read_pair(
+    root: Path | None, problem: str, missing: str
+) -> tuple[SeriesSet, SeriesSet, dict[str, str]]:
+    """The training and the test file of a set, which must agree, and the sha256 of each.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged, or the two differ in classes or dimensions.
+    """
     if root is None:
         raise DataError("--data must name the folder of the .ts files")
-    paths = find(root, options.problem)
-    train, test = (read_ts(paths[split], options.missing) for split in ("train", "test"))
+    paths = find(root, problem)
+    train, test = (read_ts(paths[split], missing) for split in ("train", "test"))
     for part, split in ((train, "train"), (test, "test")):
         if not part.classes:
             raise DataError(f"{paths[split]} has target values; the task needs classes")
@@ -141,6 +154,13 @@ def load(options: Options, root: Path | None, seed: int) -> TaskData:
             f"{paths['train']} and {paths['test']} differ: {train.n_dimensions} and "
             f"{test.n_dimensions} dimensions, {len(train.classes)} and {len(test.classes)} classes"
         )
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths.values()}
+    return train, test, digests
+
+
+def load(options: Options, root: Path | None, seed: int) -> TaskData:
+    """The official splits, a share of the training series held for validation."""
+    train, test, digests = read_pair(root, options.problem, options.missing)
     kept, held = stratified(
         train.indices, options.validation_share, np.random.default_rng(options.split_seed)
     )
@@ -149,35 +169,35 @@ def load(options: Options, root: Path | None, seed: int) -> TaskData:
         "problem": train.name or options.problem,
         "split_seed": options.split_seed,
         "missing_values_filled": train.filled + test.filled,
-        "sha256": {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths.values()
-        },
+        "sha256": digests,
     }
-    return make_data((train, kept), (train, held), (test, np.arange(len(test))), facts)
+    scale = Scale.of(tuple(train.series[place] for place in kept))
+    parts = ((train, kept), (train, held), (test, np.arange(len(test))))
+    return make_data(parts, scale, facts)
 
 
 Part = tuple[SeriesSet, Places]
 
 
-def make_data(train: Part, validation: Part, test: Part, facts: dict[str, Any]) -> TaskData:
-    """Series of three parts, standardised by those that are trained on."""
-    scale = Scale.of(tuple(train[0].series[place] for place in train[1]))
-    parts = (train, validation, test)
+def make_data(parts: tuple[Part, Part, Part], scale: Scale, facts: dict[str, Any]) -> TaskData:
+    """Series of the three parts, brought to a scale."""
     lengths = np.concatenate([part.lengths[chosen] for part, chosen in parts])
     n_steps = int(lengths.max())
     made = [scale.sequences(part, chosen, n_steps) for part, chosen in parts]
     if lengths.min() == n_steps:
         made = [Sequences(one.x, one.y) for one in made]
+    sizes = {split: len(one) for split, one in zip(("train", "validation", "test"), made)}
+    first = parts[0][0]
     return TaskData(
         Shuffled(made[0]),
         made[1],
         made[2],
         Goal("last", "classes", "accuracy"),
-        n_in=train[0].n_dimensions,
-        labels=train[0].classes,
+        n_in=first.n_dimensions,
+        labels=first.classes,
         facts={
             **facts,
-            "sizes": {split: len(one) for split, one in zip(("train", "validation", "test"), made)},
+            "sizes": sizes,
             "steps": [int(lengths.min()), n_steps],
             "mean": scale.mean.tolist(),
             "deviation": scale.deviation.tolist(),
