@@ -45,7 +45,7 @@ def load(options: Options, root: Path | None, seed: int) -> TaskData:
 
 
 def _recipe(cell: str, *layers: dict[str, Any], **own: Any) -> TaskRecipe:
-    values = {"epochs": 5, "batch": 32, "learning_rate": 5e-3, "clip_norm": 1.0}
+    values = {"epochs": 8, "batch": 32, "learning_rate": 5e-3, "clip_norm": 1.0}
     return TaskRecipe(cell, layers, **{"schedule": "cosine", **values, **own})
 
 
@@ -59,7 +59,7 @@ TASK = Task(
         "lmu": _recipe(
             "lmu",
             {
-                "n_units": 160,
+                "n_units": 224,
                 "order": 6,
                 "theta": 16.0,
                 "memory_d": 16,
