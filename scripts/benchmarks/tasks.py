@@ -73,9 +73,10 @@ def _four(group: str, task: str, *arguments: str, **values: Any) -> Iterator[Cas
 CASES: tuple[Case, ...] = (
     Case("psmnist", "psmnist", "lmu", (), "mnist_idx", 1, "98.49 % (165k parameters)"),
     Case("fitzhugh-nagumo", "fitzhugh-nagumo", "lem", published="2.38e-3"),
+    Case("fitzhugh-nagumo", "fitzhugh-nagumo", "lem-paper", published="2.38e-3"),
     *(Case("fitzhugh-nagumo", "fitzhugh-nagumo", cell) for cell in ("lmu", "lstm", "gru")),
-    Case("adding-2000", "adding", "lem", published="1.1e-5 (least of 30,000 steps)"),
-    Case("adding-2000", "adding", "lstm"),
+    Case("adding-2000", "adding", "lem-small", published="1.1e-5 (128 units, 30,000 steps)"),
+    Case("adding-2000", "adding", "lstm-small"),
     Case("mackey-glass", "mackey-glass", "lmu", published="0.0487"),
     Case("mackey-glass", "mackey-glass", "hybrid", published="0.0447"),
     Case("mackey-glass", "mackey-glass", "lstm", published="0.0587"),
