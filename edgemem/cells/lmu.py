@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from edgemem.cells.base import Cell, Shape, activate, check_positive, glorot_uniform
+from edgemem.errors import ConfigError, UnknownNameError
 from edgemem.ops import Array, Ops
 
 T = TypeVar("T")
 
 
-def legendre_delay(order: int, theta: float) -> tuple[Array, Array]:
-    """The linear memory of a window of ``theta`` steps, discretised by zero-order hold.
+DISCRETIZERS = ("zoh", "euler")
+
+
+def legendre_delay(order: int, theta: float, discretizer: str = "zoh") -> tuple[Array, Array]:
+    """The linear memory of a window of ``theta`` steps, in discrete time.
 
     Continuous form (Voelker et al. 2019, eqs. 1-2): ``theta dm/dt = A m + B u``.
 
@@ -25,25 +29,59 @@ def legendre_delay(order: int, theta: float) -> tuple[Array, Array]:
         Number of Legendre coefficients.
     theta : float
         Length of the window, in steps.
+    discretizer : {"zoh", "euler"}
+        Zero-order hold, which is exact for inputs that are held over a step and stable for every
+        ``theta``; or Euler's method, which is stable for long windows only.
 
     Returns
     -------
     A_bar : (order, order) array
     B_bar : (order, 1) array
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such discretizer.
+    ConfigError
+        If ``theta`` is too short for Euler's method; it names the shortest that is not.
     """
+    if discretizer not in DISCRETIZERS:
+        raise UnknownNameError("discretizer", discretizer, DISCRETIZERS)
+    A, B = _legendre(order)
+    if discretizer == "euler":
+        _check_euler(A, theta)
+        # m + (A m + B u) / theta
+        return np.eye(order) + A / theta, B / theta
     from scipy.linalg import expm
 
-    i = np.arange(order)[:, None]
-    j = np.arange(order)[None, :]
-    # a_ij = (2i + 1) * (-1 if i < j else (-1)^(i - j + 1));  b_i = (2i + 1) (-1)^i   (eq. 2)
-    A = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
-    B = (2 * i + 1) * (-1.0) ** i
     # exp([[A, B], [0, 0]] / theta) = [[A_bar, B_bar], [0, 1]]
     block = np.zeros((order + 1, order + 1))
     block[:order, :order] = A / theta
     block[:order, order:] = B / theta
     discrete = expm(block)
     return discrete[:order, :order], discrete[:order, order:]
+
+
+def _legendre(order: int) -> tuple[Array, Array]:
+    i = np.arange(order)[:, None]
+    j = np.arange(order)[None, :]
+    # a_ij = (2i + 1) * (-1 if i < j else (-1)^(i - j + 1));  b_i = (2i + 1) (-1)^i   (eq. 2)
+    A = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
+    B = (2 * i + 1) * (-1.0) ** i
+    return A, B
+
+
+def _check_euler(A: Array, theta: float) -> None:
+    # |1 + lambda / theta| < 1 for every eigenvalue: theta > |lambda|^2 / (-2 Re lambda)
+    found = np.linalg.eigvals(A)
+    shortest = float((np.abs(found) ** 2 / (-2.0 * found.real)).max())
+    if not theta > shortest:
+        radius = float(np.abs(1.0 + found / theta).max())
+        raise ConfigError(
+            f"lmu.theta: {theta:g} steps are unstable by Euler's method at order {len(A)} "
+            f"(spectral radius {radius:.3g}), which needs more than {shortest:.4g}; take the "
+            "discretizer zoh, which is stable for every theta"
+        )
 
 
 def legendre_window(order: int, delays: Array) -> Array:
@@ -98,6 +136,8 @@ class LMU(Cell):
         Whether ``u`` has a bias ``b_u`` (keras-lmu's ``use_bias``).
     activation : {"linear", "relu", "sigmoid", "tanh"}
         The function ``f``.
+    discretizer : {"zoh", "euler"}
+        How the memory comes to discrete time; see :func:`legendre_delay`.
     """
 
     name: ClassVar[str] = "lmu"
@@ -112,6 +152,7 @@ class LMU(Cell):
     hidden_to_hidden: bool = False
     use_bias: bool = False
     activation: str = "tanh"
+    discretizer: str = "zoh"
 
     def __post_init__(self) -> None:
         check_positive(
@@ -122,6 +163,8 @@ class LMU(Cell):
             theta=self.theta,
             memory_d=self.memory_d,
         )
+        if self.discretizer != "zoh":
+            legendre_delay(self.order, self.theta, self.discretizer)  # refuses what cannot work
 
     @classmethod
     def paper(cls, n_in: int, n_units: int, order: int, theta: float) -> LMU:
@@ -152,8 +195,15 @@ class LMU(Cell):
 
     @property
     def constants(self) -> Mapping[str, Array]:
-        A, B = legendre_delay(self.order, self.theta)
+        A, B = legendre_delay(self.order, self.theta, self.discretizer)
         return {"A": A, "B": B}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Hyper-parameters as JSON values; without the discretizer, as ever, where it is zoh."""
+        values = super().to_dict()
+        if self.discretizer == "zoh":
+            del values["discretizer"]
+        return values
 
     @property
     def states(self) -> Mapping[str, Shape]:

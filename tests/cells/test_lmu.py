@@ -12,6 +12,7 @@ from scipy.special import eval_legendre
 
 from edgemem import cells
 from edgemem.cells.lmu import legendre_delay, legendre_window
+from edgemem.errors import ConfigError, UnknownNameError
 from edgemem.ir import trace
 
 
@@ -34,6 +35,53 @@ def test_the_memory_is_the_zero_order_hold_of_the_paper(order, theta):
     np.testing.assert_allclose(ours_A, A_bar, atol=1e-12)
     np.testing.assert_allclose(ours_B, B_bar, atol=1e-12)
     np.testing.assert_allclose(ours_A, expm(A / theta), atol=1e-12)
+
+
+@pytest.mark.parametrize(("order", "theta"), [(1, 2.0), (6, 20.0), (12, 48.0)])
+def test_the_memory_by_eulers_method(order, theta):
+    A, B = continuous(order)
+    system = (A / theta, B / theta, np.eye(order), np.zeros((order, 1)))
+    A_bar, B_bar, *_ = cont2discrete(system, dt=1.0, method="euler")
+    ours_A, ours_B = legendre_delay(order, theta, "euler")
+    np.testing.assert_allclose(ours_A, A_bar, atol=1e-12)
+    np.testing.assert_allclose(ours_B, B_bar, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("order", "shortest"), [(4, 5.2), (6, 10.6), (8, 17.7), (16, 59.7), (32, 197.0)]
+)
+def test_eulers_method_is_refused_where_it_is_unstable(order, shortest):
+    """The shortest windows were found by stepping: below them a memory grows without end."""
+    A, B = continuous(order)
+
+    def largest(theta):
+        m, A_bar = np.zeros(order), np.eye(order) + A / theta
+        for step in range(4000):
+            m = A_bar @ m + B[:, 0] / theta * np.cos(step)
+            if np.abs(m).max() > 1e6:
+                break
+        return np.abs(m).max()
+
+    long, short = 1.02 * shortest, 0.9 * shortest
+    assert largest(long) < 1e3
+    legendre_delay(order, long, "euler")
+    assert largest(short) > 1e6
+    with pytest.raises(
+        ConfigError, match=rf"at order {order} \(spectral radius 1\.\d+\).*zoh"
+    ) as e:
+        cells.LMU(1, 4, order, short, discretizer="euler")
+    said = float(str(e.value).partition("more than ")[2].partition(";")[0])
+    assert said == pytest.approx(shortest, rel=0.01)
+
+
+def test_a_discretizer_is_written_only_where_it_is_not_zoh():
+    zoh = cells.LMU(1, 4, 4, 8.0)
+    assert "discretizer" not in zoh.to_dict()
+    euler = cells.LMU(1, 4, 4, 8.0, discretizer="euler")
+    for cell in (zoh, euler):
+        assert cells.from_dict(cell.to_dict()) == cell
+    with pytest.raises(UnknownNameError, match="no discretizer named 'tustin'; known: euler, zoh"):
+        cells.LMU(1, 4, 4, 8.0, discretizer="tustin")
 
 
 @pytest.mark.parametrize("delay", [0.25, 0.5, 1.0])
