@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,14 @@ def load(options: Options, root: Path | None, seed: int) -> TaskData:
     )
 
 
+def as_long(recipe: TaskRecipe, options: Options) -> TaskRecipe:
+    """The recipe with the memory of an LMU's last layer as long as the sequence."""
+    *below, last = recipe.layers
+    if last.get("cell", recipe.cell) == "lmu":
+        last = {**last, "theta": float(options.length)}
+    return replace(recipe, layers=(*below, last))
+
+
 def _recipe(cell: str, *layers: dict[str, Any], **own: Any) -> TaskRecipe:
     values = {"epochs": 300, "batch": 50, "learning_rate": 2.6e-3}
     return TaskRecipe(cell, layers, **{**values, **own})
@@ -124,4 +132,5 @@ TASK = Task(
         "lstm-small": _recipe("lstm", {"n_units": 48}, **SMALL),
     },
     Options=Options,
+    adapt=as_long,
 )

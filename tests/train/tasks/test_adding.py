@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgemem.errors import ConfigError
 from edgemem.train.tasks import get
-from edgemem.train.tasks.adding import ALWAYS_ONE, Options, draw, load
+from edgemem.train.tasks.adding import ALWAYS_ONE, Options, as_long, draw, load
 
 
 @settings(max_examples=40, deadline=None)
@@ -59,3 +59,10 @@ def test_the_authors_network_has_their_number_of_parameters() -> None:
     # 4 n^2 + 4 n m + 4 n of the cell with one bias a gate, n + 1 of the readout
     stack = get("adding").recipes["lem"].stack(2, 1)
     assert sum(int(np.prod(shape)) for shape in stack.params.values()) == 67_201
+
+
+def test_the_memory_that_sums_is_as_long_as_the_sequence() -> None:
+    recipes = get("adding").recipes
+    pick, total = as_long(recipes["lmu"], Options(length=500)).layers
+    assert (pick["theta"], total["theta"]) == (1.0, 500.0)
+    assert as_long(recipes["lem"], Options(length=500)) == recipes["lem"]
