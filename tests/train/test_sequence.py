@@ -67,7 +67,7 @@ def check(graph, arrays, x, start, form, y, after):
             outputs.append(out)
         return (tf.stack(outputs, axis=1) if len(y.shape) == 3 else outputs[-1]), states
 
-    @tf.function
+    @partial(tf.function, autograph=False)
     def differentiated(form):
         with tf.GradientTape() as tape:
             tape.watch(sources)
