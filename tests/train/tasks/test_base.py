@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgemem.cells import LMU
 from edgemem.errors import ConfigError, DataError
 from edgemem.train import tasks
 from edgemem.train.tasks.base import Drawn, Goal, Sequences, Shuffled, Stream
+from edgemem.train.tasks.recipe import FORMS
 
 
 def numbered(n: int) -> Sequences:
@@ -95,3 +97,13 @@ def test_every_task_has_a_recipe_for_every_cell(name):
         assert task.recipes[cell].cell == cell
     assert not task.summary.endswith(".")
     assert task.source
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", tasks.names())
+def test_every_task_has_its_lmu_in_every_form(name, form):
+    cells = tasks.get(name).recipes["lmu"].in_form(form).stack(2, 3).cells
+    lmus = [cell for cell in cells if isinstance(cell, LMU)]
+    assert lmus
+    for cell in lmus:
+        assert all(getattr(cell, flag) == value for flag, value in FORMS[form].items())
