@@ -28,6 +28,10 @@ class Case:
     batch : int
     cells : tuple of str
         Names as in :func:`cells_of`.
+    without : tuple of str
+        Forms that are not compared.
+    most : int
+        Batches in a round, at most.
     """
 
     n_steps: int
@@ -37,13 +41,15 @@ class Case:
     n_out: int
     batch: int
     cells: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    most: int = 100
 
     @property
     def theta(self) -> float:
         return float(self.n_steps)
 
     def sequences(self, batches: int) -> tuple[Any, Any]:
-        """Inputs (n, n_steps, n_in) and labels (n,)."""
+        """Inputs (n, n_steps, n_in) and labels (n,) of a number of batches."""
         rng = np.random.default_rng(0)
         shape = (batches * self.batch, self.n_steps, self.n_in)
         x = rng.standard_normal(shape, np.float32)
@@ -52,7 +58,10 @@ class Case:
     def forms(self) -> tuple[tuple[str, str], ...]:
         """Cells and the forms that each is compared in."""
         return tuple(
-            (cell, form) for cell in self.cells for form in (FUSED, *OTHERS[cell], STEPPED)
+            (cell, form)
+            for cell in self.cells
+            for form in (FUSED, *OTHERS[cell], STEPPED)
+            if form not in self.without
         )
 
 

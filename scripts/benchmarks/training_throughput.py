@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Training throughput of every cell in its forms, and the share of the machine's limit it reaches.
 
-Two cases. "frames": 98 steps of 40 features, batches of 64, 12 labels, every cell with 64 and with
-128 units, LMUs with one memory of order 12. "picture": 784 steps of 1 feature, batches of 100, 10
-labels, the LMU without feedback with 346 units and one memory of order 468. All networks are read
-at the last step and train on the same drawn sequences with Adam, in one process, by turns: the
-NengoDL forms through ``Simulator.fit``, the others through Keras' own. Tracing and compilation come
-before, and a round is timed from the end of its first batch to the end of its last, as an epoch
-has hundreds; the median of rounds is printed.
+Three cases. "frames": 98 steps of 40 features, batches of 64, 12 labels, every cell with 64 and
+with 128 units, LMUs with one memory of order 12. "picture": 784 steps of 1 feature, batches of 100,
+10 labels, the LMU without feedback with 346 units and one memory of order 468. "long": 10,000 steps
+of 2 features, batches of 50, 128 units. All networks are read at the last step and train on the
+same drawn sequences with Adam, in one process, by turns: the NengoDL forms through
+``Simulator.fit``, the others through Keras' own. Tracing and compilation come before, and a round
+is timed from the end of its first batch to the end of its last, as an epoch has hundreds; the
+median of rounds is printed.
 
 The limit is what the machine does in products of 1024 x 1024 matrices, measured in the same turns;
 the share is that of the products that the training of a sequence takes at least (forward, and
@@ -15,7 +16,7 @@ backward without the gradient of the data) in a second. The peak memory of a for
 process of its own that trains on three batches; importing TensorFlow and NengoDL takes the part
 that stands under the table.
 
-usage: training_throughput.py [--case frames|picture ...] [--units N ...] [--rounds N]
+usage: training_throughput.py [--case frames|picture|long ...] [--units N ...] [--rounds N]
                               [--seconds S] [--json] [--quick]
 """
 
@@ -41,10 +42,12 @@ from throughput_forms import KERAS, KERAS_LMU, OTHERS, PARALLEL, STEPPED, Case, 
 CASES = {
     "frames": Case(98, 40, 64, 12, 12, 64, tuple(OTHERS)),
     "picture": Case(784, 1, 346, 468, 10, 100, (PARALLEL,)),
+    "long": Case(10_000, 2, 128, 1, 2, 50, ("LEM", "LSTM"), without=(STEPPED,), most=4),
 }
 QUICK = {
     "frames": Case(6, 3, 4, 2, 3, 4, tuple(OTHERS)),
     "picture": Case(12, 1, 4, 3, 3, 4, (PARALLEL,)),
+    "long": Case(50, 2, 4, 1, 2, 4, ("LEM", "LSTM"), without=(STEPPED,), most=4),
 }
 UNITS = (64, 128)
 """Widths in the case of frames."""
@@ -52,7 +55,7 @@ UNITS = (64, 128)
 Peaks = dict[tuple[str, str], float]
 
 LIMIT, SIDE = "limit", 1024
-MOST_BATCHES, FEWEST_BATCHES = 100, 3
+FEWEST_BATCHES = 3
 
 
 def rate_of(fit: Fit, case: Case, batches: int) -> float:
@@ -86,7 +89,7 @@ def medians(fits: dict[str, Fit], case: Case, rounds: int, seconds: float) -> di
     for name, fit in fits.items():
         rate_of(fit, case, FEWEST_BATCHES)  # traces and compiles
         wanted = int(seconds * rate_of(fit, case, FEWEST_BATCHES) / case.batch)
-        batches[name] = min(max(wanted, FEWEST_BATCHES), MOST_BATCHES)
+        batches[name] = min(max(wanted, FEWEST_BATCHES), case.most)
     found: dict[str, list[float]] = {name: [] for name in (LIMIT, *fits)}
     for turn in range(rounds):
         found[LIMIT].append(limit(seconds / 4))
@@ -104,7 +107,7 @@ def measure(key: str, case: Case, peaks: Peaks, rounds: int, seconds: float) -> 
     for cell, form in case.forms():
         rate = rates[f"{cell} | {form}"]
         ratios = {
-            "over_stepped": rates[f"{cell} | {STEPPED}"],
+            "over_stepped": rates.get(f"{cell} | {STEPPED}"),
             "over_keras_lmu": rates.get(f"{cell} | {KERAS_LMU}"),
             "over_lstm": rates.get(f"LSTM | {KERAS}"),
         }
@@ -136,7 +139,7 @@ def rates_of(case: Case, rounds: int, seconds: float) -> dict[str, float]:
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
-    x, y = case.sequences(MOST_BATCHES)
+    x, y = case.sequences(case.most)
     with ExitStack() as opened:
         fits = {" | ".join(f): made(case, *f, x, y, opened) for f in case.forms()}
         return medians(fits, case, rounds, seconds)
