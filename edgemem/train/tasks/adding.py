@@ -102,11 +102,18 @@ def _recipe(cell: str, *layers: dict[str, Any], **own: Any) -> TaskRecipe:
     return TaskRecipe(cell, layers, **{**values, **own})
 
 
-SUM = {"n_units": 32, "order": 4, "theta": 2000.0, "memory_d": 8}
+SUM = {"n_units": 32, "order": 16, "theta": 2000.0, "memory_d": 8}
 """A memory without feedback that sums what the layer below makes of each step."""
 
-PICK = {"n_units": 32, "order": 1, "theta": 1.0, "input_to_hidden": True}
-"""Its hidden state picks the marked values, which a linear memory cannot."""
+PICK = {
+    "n_units": 32,
+    "order": 1,
+    "theta": 1.0,
+    "input_to_hidden": True,
+    "activation": "relu",
+}
+"""Its hidden state picks the marked values, which a linear memory cannot: below zero, where it
+starts, the unmarked steps leave nothing that the sum would have to cancel."""
 
 SMALL = {
     "epochs": 50,
@@ -124,7 +131,16 @@ TASK = Task(
     load=load,
     recipes={
         "lem": _recipe("lem", {"n_units": 128, "dt": 0.0242}),
-        "lmu": _recipe("lmu", PICK, SUM),
+        "lmu": _recipe(
+            "lmu",
+            PICK,
+            SUM,
+            start={"b": -0.3},
+            epochs=100,
+            learning_rate=5e-3,
+            schedule="cosine",
+            clip_norm=1.0,
+        ),
         "lstm": _recipe("lstm", {"n_units": 128}),
         "gru": _recipe("gru", {"n_units": 128}),
         # for two cores
