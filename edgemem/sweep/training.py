@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -121,16 +121,17 @@ def check(job: Mapping[str, Any], space: Space) -> None:
     get(job["task"])
     for param in space.params:
         for value in param.samples:
-            made = request({**job, "params": {param.name: value}})
-            if param.name in WHOSE:
-                made.chosen()
+            request({**job, "params": {param.name: value}})
     request({**job, "params": {}}).made_options()
-    _check_used(space)
+    heads = tuple(param for param in space.params if param.name in WHOSE)
+    whose = (Space(heads, space.applies).points() if heads else None) or [{}]
+    for params in whose:
+        # refuses what is fixed and cannot work
+        request({**job, "params": params}).chosen()
+    _check_used(space, whose)
 
 
-def _check_used(space: Space) -> None:
-    heads = [param for param in space.params if param.name in WHOSE]
-    whose = (Space(tuple(heads), space.applies).points() if heads else None) or [{}]
+def _check_used(space: Space, whose: Sequence[Values]) -> None:
     for param in space.params:
         if not any(space.applies(chosen, param) for chosen in whose):
             raise ConfigError(
