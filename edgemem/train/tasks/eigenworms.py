@@ -102,5 +102,5 @@ TASK = Task(
         "lstm": _recipe("lstm"),
         "gru": _recipe("gru"),
     },
-    data="the folder of EigenWorms_TRAIN.ts and EigenWorms_TEST.ts",
+    data="folder of EigenWorms_TRAIN.ts and EigenWorms_TEST.ts",
 )

@@ -193,5 +193,5 @@ TASK = Task(
     load=load,
     recipes=recipes(dt=0.21, learning_rate=1.8e-3, clip_norm=1.0),
     Options=Options,
-    data="the folder of the four MNIST idx files",
+    data="folder of the four MNIST idx files",
 )

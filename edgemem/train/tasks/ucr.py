@@ -232,5 +232,5 @@ TASK = Task(
         "gru": _recipe("gru"),
     },
     Options=Options,
-    data="the folder of the .ts files, or of folders named like the sets",
+    data="folder of the .ts files, or of folders named like the sets",
 )
