@@ -227,7 +227,7 @@ TASK = Task(
     recipes={
         # a hidden state of its own: what tells classes apart is often not linear in the past
         "lmu": _recipe("lmu", order=8, theta=32.0, memory_d=8, hidden_to_hidden=True),
-        "lem": _recipe("lem"),
+        "lem": _recipe("lem", dt=0.3),
         "lstm": _recipe("lstm"),
         "gru": _recipe("gru"),
     },
