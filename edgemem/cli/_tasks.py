@@ -109,11 +109,12 @@ def _run(task: Task, given: dict[str, Any]) -> None:
     request = Request(
         task.name,
         recipe,
-        _overrides(task, recipe, given),
+        _overrides(given),
         {name: value for name, value in given.items() if name in known},
         given.get("data"),
         given["seed"],
         form=given["form"] or "",
+        stack=given["stack"] or 0,
     )
     if request.form and not any(
         values.get("cell", request.chosen().cell) == "lmu" for values in request.chosen().layers
@@ -140,14 +141,11 @@ def _recipe(task: Task, cell: str | None, name: str | None) -> str:
     return chosen
 
 
-def _overrides(task: Task, recipe: str, given: dict[str, Any]) -> dict[str, Any]:
+def _overrides(given: dict[str, Any]) -> dict[str, Any]:
     replaced = {name: given[name] for name in OVERRIDES if given[name] is not None}
     if given["bidirectional"]:
         replaced["bidirectional"] = True
     layers = tuple(layer_values(text) for text in given["layers"])
-    own = task.recipes[recipe].layers
-    if given["stack"]:
-        layers = (layers or own)[-1:] * given["stack"]
     return {**replaced, "layers": layers} if layers else replaced
 
 

@@ -26,7 +26,7 @@ from edgemem.train.tasks.picture import draw_task
 from edgemem.train.tasks.recipe import TaskRecipe
 from edgemem.train.trainer import Trained, Watch, best_row, train
 
-CHOICES = ("cell", "recipe", "form")
+CHOICES = ("cell", "recipe", "form", "stack")
 """Parameters of a request that are neither of the recipe, nor of its layers, nor of the task."""
 
 
@@ -51,6 +51,8 @@ class Request:
         Hyper-parameters for every layer that has them, in place of the recipe's.
     form : str
         Form of LMUs; empty for the recipe's own.
+    stack : int
+        That many times the last layer, in place of all; 0 for the recipe's own layers.
     """
 
     task: str
@@ -61,6 +63,7 @@ class Request:
     seed: int = 0
     layers: Mapping[str, Any] = field(default_factory=dict)
     form: str = ""
+    stack: int = 0
 
     def with_param(self, name: str, value: Any) -> Request:
         """The same with a parameter set, wherever it belongs.
@@ -78,6 +81,8 @@ class Request:
             return replace(self, recipe=str(value))
         if name == "form":
             return replace(self, form=str(value))
+        if name == "stack":
+            return replace(self, stack=int(value))
         if name in of_recipe:
             return replace(self, overrides={**self.overrides, name: value})
         if name in of_task:
@@ -103,6 +108,8 @@ class Request:
         recipe = replace(recipe, **self.overrides)
         if self.layers:
             recipe = replace(recipe, layers=_with(recipe, self.layers))
+        if self.stack:
+            recipe = replace(recipe, layers=recipe.layers[-1:] * self.stack)
         # in a sweep over cells, a form concerns the LMUs among them
         lmus = any(values.get("cell", recipe.cell) == "lmu" for values in recipe.layers)
         return recipe.in_form(self.form) if self.form and lmus else recipe

@@ -104,6 +104,7 @@ def test_parameters_find_their_place(made_task):
     assert chosen.layers[0]["hidden_to_hidden"]
     assert chosen.learning_rate == 0.1
     assert request.made_options().train == 64
+    assert request.with_param("stack", 3).chosen().layers == chosen.layers * 3
     # theta is of LMUs: a network of another cell goes without
     assert request.with_param("cell", "lem").chosen().layers == ({"n_units": 6},)
     with pytest.raises(UnknownNameError, match="no parameter named 'speed'; known: activation"):
