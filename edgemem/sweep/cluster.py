@@ -75,7 +75,7 @@ class Cluster:
         """
         try:
             self._client.wait_for_workers(1, timeout=self._patience)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             raise ClusterError(
                 f"the scheduler {self._address} has no workers; start some with: "
                 f"dask worker {self._address} --nthreads 1"

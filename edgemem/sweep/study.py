@@ -90,7 +90,7 @@ class Study:
         if epoch is None or not np.isfinite(cost):
             return True
         # an epoch that ended just before an interruption may be told of twice
-        if epoch not in self._study.trials[number].intermediate_values:
+        if epoch not in self._study.get_trials(deepcopy=False)[number].intermediate_values:
             trial.report(cost, epoch)
         return not (self._prune and trial.should_prune())
 
