@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgemem.cli._options import option_of
-from edgemem.cli._training import check_extras, layer_values
+from edgemem.cli._training import check_extras, layer_values, stopped
 from edgemem.errors import ConfigError, UnknownNameError
-from edgemem.files import check_writable
 
 if TYPE_CHECKING:
     from edgemem.train.tasks.base import Task
+    from edgemem.train.tasks.request import Request
 
 OVERRIDES: dict[str, tuple[Any, str]] = {
     "epochs": (click.IntRange(0), "Passes over the training sequences."),
@@ -98,12 +98,27 @@ def _params(task: Task) -> list[click.Parameter]:
 
 
 def _run(task: Task, given: dict[str, Any]) -> None:
-    check_extras()
-    from edgemem.train.tasks.run import Request, check_new, run_task
+    from edgemem.train.checkpoint import check_out
 
     out: Path = given["out"]
-    check_writable(out)
-    check_new(out, given["resume"])
+    check_out(out, given["resume"])
+    request = _request(task, given)
+    # TensorFlow takes seconds to be there: what cannot work is said before
+    request.check()
+    check_extras()
+    from edgemem.train.tasks.run import run_task
+
+    try:
+        found = run_task(request, out, given["resume"], given["quiet"], test=given["test"])
+    except KeyboardInterrupt:
+        click.echo("\n" + stopped(out), err=True)
+        raise
+    click.echo(json.dumps(found) if given["as_json"] else _told(out, found))
+
+
+def _request(task: Task, given: dict[str, Any]) -> Request:
+    from edgemem.train.tasks.request import Request
+
     known = {field.name for field in dataclasses.fields(task.Options)}
     recipe = _recipe(task, given["cell"], given["recipe"])
     request = Request(
@@ -116,18 +131,9 @@ def _run(task: Task, given: dict[str, Any]) -> None:
         form=given["form"] or "",
         stack=given["stack"] or 0,
     )
-    if request.form and not any(
-        values.get("cell", request.chosen().cell) == "lmu" for values in request.chosen().layers
-    ):
+    if request.form and not request.has_lmu():
         raise ConfigError(f"--form is of LMUs; recipe {recipe!r} has none")
-    try:
-        found = run_task(request, out, given["resume"], given["quiet"], test=given["test"])
-    except KeyboardInterrupt:
-        click.echo(
-            "\nstopped; the same command with --resume goes on after the last whole epoch", err=True
-        )
-        raise
-    click.echo(json.dumps(found) if given["as_json"] else _told(out, found))
+    return request
 
 
 def _recipe(task: Task, cell: str | None, name: str | None) -> str:

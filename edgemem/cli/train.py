@@ -12,7 +12,6 @@ import click
 from edgemem.cli._tasks import task_command
 from edgemem.cli._training import check_extras, layer_values, stopped
 from edgemem.errors import ConfigError
-from edgemem.files import check_writable
 
 if TYPE_CHECKING:
     from edgemem.data import DataSet
@@ -210,6 +209,8 @@ def kws(
     With --from MODEL a trained network goes on, in either way or in floats, for 10 epochs if not
     said. It trains by the recipe in its card, or by --recipe, which must be of the same network.
     """
+    from edgemem.train.checkpoint import check_out
+
     given = {key: value for key, value in overrides.items() if value is not None}
     rounded = {"weights": weights, "layers": widths, "qat-epochs": qat_epochs}
     spiking = {
@@ -222,7 +223,7 @@ def kws(
     _check_last(qat, aware, rounded, spiking)
     if base:
         _check_from({"cell": cell, "layer": layers}, given, qat, aware)
-    _check_out(out, resume)
+    check_out(out, resume)
     model = _trained(base) if base else None
     recipe = _recipe(model, cell, recipe_name, layers, given)
     last: Last | None = None
@@ -277,20 +278,6 @@ def _check_from(options: dict[str, Any], overrides: dict[str, Any], qat: bool, a
     if "epochs" in overrides and (qat or aware):
         form, kind = ("on spikes", "spiking") if aware else ("in rounded form", "qat")
         raise ConfigError(f"--from trains {form} alone; say --{kind}-epochs, not --epochs")
-
-
-def _check_out(out: Path, resume: bool) -> None:
-    """Refuse to write over what is there, and what could not be written after hours of work."""
-    from edgemem.train.checkpoint import checkpoints
-
-    check_writable(out)
-    unfinished = [path for path in checkpoints(out) if path.exists()]
-    if out.exists() and not (resume and unfinished):
-        raise ConfigError(f"{out} is there already, and its run is over; choose another --out")
-    if unfinished and not resume:
-        raise ConfigError(
-            f"{unfinished[0]} of an unfinished run is there; go on with --resume, or remove it"
-        )
 
 
 def _trained(name: str) -> Model:

@@ -14,7 +14,8 @@ from edgemem.errors import ConfigError
 from edgemem.sweep.space import Param, Scalar, Space, Values, spelled
 from edgemem.train.tasks import get
 from edgemem.train.tasks.recipe import TaskRecipe
-from edgemem.train.tasks.run import Request, run_task
+from edgemem.train.tasks.request import Request
+from edgemem.train.tasks.run import run_task
 
 TRAIN = f"{__name__}:train"
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgemem.errors import TrainingError
-from edgemem.files import DAMAGE, npz_bytes, read_npz, write_atomic
+from edgemem.errors import ConfigError, TrainingError
+from edgemem.files import DAMAGE, check_writable, npz_bytes, read_npz, write_atomic
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -104,3 +104,23 @@ def checkpoints(out: Path) -> tuple[Path, Path]:
 def beside(out: Path, suffix: str) -> Path:
     """The file ``OUT.suffix`` of a run."""
     return out.with_name(f"{out.name}.{suffix}")
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """Refuse to write over what is there, and what could not be written after hours of work.
+
+    Raises
+    ------
+    ConfigError
+        If a model is there, or the checkpoint of an unfinished run that is not to go on.
+    OutputError
+        If the file cannot be written.
+    """
+    check_writable(out)
+    unfinished = [path for path in checkpoints(out) if path.exists()]
+    if out.exists() and not (resume and unfinished):
+        raise ConfigError(f"{out} is there already, and its run is over; choose another --out")
+    if unfinished and not resume:
+        raise ConfigError(
+            f"{unfinished[0]} of an unfinished run is there; go on with --resume, or remove it"
+        )

@@ -43,7 +43,9 @@ def test_layers_stand_between_norms_below_a_dense_head():
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(UnknownNameError, match="no recipe named 'rnn'; known: gru, lem, lem-clean"):
         recipe("rnn")
-    with pytest.raises(UnknownNameError, match="no cell named 'rnn'; known: bidirectional, conv, dense"):
+    with pytest.raises(
+        UnknownNameError, match="no cell named 'rnn'; known: bidirectional, conv, dense"
+    ):
         Recipe("rnn", ONE)
 
 

@@ -14,7 +14,7 @@ from edgemem.errors import UnknownNameError
 if TYPE_CHECKING:
     from edgemem.train.tasks.base import Task
 
-_NO_TASKS = frozenset({"base", "lesson", "metrics", "model", "picture", "recipe", "run"})
+_NO_TASKS = frozenset({"base", "lesson", "metrics", "model", "picture", "recipe", "request", "run"})
 
 
 def names() -> list[str]:

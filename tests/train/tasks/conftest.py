@@ -61,10 +61,11 @@ TASK = Task(
 def made_task(monkeypatch: pytest.MonkeyPatch) -> Task:
     """The task, known to runs as ``made``."""
     from edgemem.train import tasks
-    from edgemem.train.tasks import run
+    from edgemem.train.tasks import request, run
 
     known = tasks.get
-    monkeypatch.setattr(run, "get", lambda name: TASK if name == "made" else known(name))
+    for module in (request, run):
+        monkeypatch.setattr(module, "get", lambda name: TASK if name == "made" else known(name))
     monkeypatch.setattr(tasks, "get", lambda name: TASK if name == "made" else known(name))
     monkeypatch.setattr(tasks, "names", lambda: ["made"])
     return TASK

@@ -14,7 +14,7 @@ from edgemem.train.tasks.capacity import Options, decoded, load
 
 pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
-from edgemem.train.tasks.run import Request
+from edgemem.train.tasks.request import Request
 
 
 def test_targets_are_the_signal_some_steps_ago() -> None:

@@ -12,13 +12,14 @@ import pytest
 
 from edgemem.errors import ConfigError, DataError, TrainingError, UnknownNameError
 from edgemem.model import load
+from edgemem.train.checkpoint import check_out
 
 pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
 from edgemem.train.tasks import lesson as lessons
 from edgemem.train.tasks.base import Goal, Sequences
 from edgemem.train.tasks.lesson import counted_loss, inputs
-from edgemem.train.tasks.run import Request, check_new, run_task
+from edgemem.train.tasks.run import Request, run_task
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -69,7 +70,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_arrays(made_task, tmp_path):
         run_task(LMU, cut, watch=stop_after(2))
     assert not cut.exists()
     with pytest.raises(ConfigError, match="unfinished run is there; go on with --resume"):
-        check_new(cut, resume=False)
+        check_out(cut, resume=False)
     with pytest.raises(TrainingError, match="seed was 3, now 4"):
         run_task(replace(LMU, seed=4), cut, resume=True)
     run_task(LMU, cut, resume=True)
@@ -77,7 +78,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_arrays(made_task, tmp_path):
     for name, array in one.params.items():
         np.testing.assert_allclose(other.params[name], array, rtol=2e-4, atol=2e-5)
     with pytest.raises(ConfigError, match="is there already"):
-        check_new(cut, resume=True)
+        check_out(cut, resume=True)
 
 
 def test_no_epochs_measure_what_a_task_starts_from(made_task, tmp_path, monkeypatch):

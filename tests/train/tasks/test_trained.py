@@ -11,7 +11,8 @@ from edgemem.model import load
 
 pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
-from edgemem.train.tasks.run import Request, run_task
+from edgemem.train.tasks.request import Request
+from edgemem.train.tasks.run import run_task
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
