@@ -24,6 +24,7 @@ TARGETS = sorted(folder.name for folder in (ROOT / "targets").glob("edgemem_*"))
 DESK = {"edgemem_nengo_loihi", "edgemem_nir"}
 """Forms for other people's simulators: what runs them is no device."""
 HOST = {
+    "distributed",
     "tensorflow",
     "keras",
     "nengo",

@@ -52,13 +52,17 @@ def _curves(figure: Any, outputs: Values, wanted: Values, data: TaskData) -> Non
     shown = min(OUTPUTS, data.n_out)
     steps = slice(max(0, outputs.shape[1] - STEPS), outputs.shape[1])
     at = np.arange(steps.start, steps.stop)
+    errors = figure.add_subplot(shown + 1, 1, shown + 1)
     for place in range(shown):
-        axes = figure.add_subplot(shown, 1, place + 1)
+        axes = figure.add_subplot(shown + 1, 1, place + 1)
+        error = outputs[0, steps, place] - wanted[0, steps, place]
+        errors.plot(at, error, lw=0.6, label=data.labels[place])
         axes.plot(at, wanted[0, steps, place], color="0.4", lw=1.5, label="wanted")
         axes.plot(at, outputs[0, steps, place], color="tab:orange", lw=0.8, label="given")
         axes.set_ylabel(data.labels[place])
-    figure.axes[0].legend(loc="upper right", ncols=2, fontsize="small")
-    axes.set_xlabel("step")
+    figure.axes[1].legend(loc="upper right", ncols=2, fontsize="small")
+    errors.set_ylabel("error")
+    errors.set_xlabel("step")
 
 
 def _points(figure: Any, outputs: Values, wanted: Values, data: TaskData) -> None:
@@ -92,7 +96,7 @@ def _surprise(figure: Any, outputs: Values, wanted: Values, data: TaskData) -> N
     of_class = np.take_along_axis(log_p, np.maximum(wanted, 0)[..., None], axis=-1)[..., 0]
     counted = np.where(wanted >= 0, -of_class / np.log(2.0), 0.0).sum(axis=0)
     n = (wanted >= 0).sum(axis=0)
-    at = np.flatnonzero(n)
+    at = np.flatnonzero(n > n.max() / 2)
     axes = figure.add_subplot()
     axes.plot(at, counted[at] / n[at], ".-", lw=0.8, ms=3)
     axes.set_xlabel("step")
