@@ -189,7 +189,7 @@ def table(found: list[dict[str, Any]]) -> str:
         ]
         for row in one["rows"]:
             ratios = (row["over_stepped"], row["over_keras_lmu"], row["over_lstm"])
-            cells = " | ".join("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+            cells = " | ".join("" if r is None else f"{r:,.{0 if r >= 10 else 2}f}" for r in ratios)
             lines.append(
                 f"| {row['cell']} | {row['form']} | {row['samples_per_second']:,.0f} | "
                 f"{row['gflop_per_second']:.2f} | {row['share']:.1%} | {row['peak_mib']:.0f} | "
