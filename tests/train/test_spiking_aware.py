@@ -51,7 +51,7 @@ RECIPE = Recipe(
     learning_rate=0.02,
     augmentation=Augmentation(shift=0.01, floor=0.0, band_masks=1, band_mask=1, time_mask=2),
 )
-AWARE = SpikingAware(epochs=6, learning_rate=0.02, steps=12, rate_penalty=3.0, target_rate=0.0)
+AWARE = SpikingAware(epochs=8, learning_rate=0.003, steps=12, rate_penalty=3.0, target_rate=0.0)
 SHORT = replace(AWARE, epochs=2, learning_rate=0.01, rate_penalty=0.0)
 
 
@@ -131,9 +131,12 @@ def penalised(fresh, tmp_path_factory: pytest.TempPathFactory):
     return going_on, going_on.train(out, resume=False, quiet=True), out
 
 
-def test_a_penalty_makes_a_network_fire_less(fresh, penalised) -> None:
-    _, result, _ = penalised
-    assert result.history[-1]["rate"] < 0.8 * fresh[1].history[-1]["rate"]
+def test_a_penalty_makes_a_network_fire_less(fresh, penalised, tmp_path) -> None:
+    going_on, result, _ = penalised
+    # beside the same training without it; 0.67 to 0.77 with three seeds
+    free = replace(going_on, last=replace(AWARE, rate_penalty=0.0))
+    unpunished = free.train(tmp_path / "free.model", resume=False, quiet=True)
+    assert result.history[-1]["rate"] < 0.85 * unpunished.history[-1]["rate"]
     for row in result.history:  # with a target of zero every rate is excess
         assert row["rate_penalty"] == pytest.approx(3.0 * row["rate"])
     assert result.best["validation_accuracy"] > 0.6
