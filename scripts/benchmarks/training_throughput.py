@@ -26,7 +26,6 @@ import argparse
 import datetime
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -172,7 +172,9 @@ def print_peak(asked: str) -> None:
         x, y = case.sequences(FEWEST_BATCHES)
         with ExitStack() as opened:
             made(case, cell, form, x, y, opened)(FEWEST_BATCHES, [])
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # not ru_maxrss, which begins with that of the process that started this one
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(int(status["VmHWM"].split()[0]) / 1024)
 
 
 def table(found: list[dict[str, Any]]) -> str:
