@@ -95,7 +95,8 @@ class Cluster:
         ClusterError
             If the scheduler goes away, or a trial fails in a way that is not its own.
         """
-        jobs = self._jobs or len(self._client.nthreads())
+        # workers that died a moment ago may be on their way back
+        jobs = self._jobs or max(1, len(self._client.nthreads()))
         running = _Running(self._client, self._runner, job, folder, observer)
         try:
             while running.fill(trials, jobs):

@@ -94,6 +94,15 @@ def test_a_worker_that_does_not_see_the_folder(
         assert [path.name for path in kept] == [f"standin-{number}.model"]
 
 
+def test_trials_wait_for_workers_that_are_not_back_yet(
+    address: str, sweep: Any, standin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Cluster(address, standin) as place, sweep(SIX) as found:
+        monkeypatch.setattr(place._client, "nthreads", lambda: {})
+        trials = found.run(place, 2)
+    assert [t.state for t in trials] == ["complete"] * 2
+
+
 class _Keeping:
     def __init__(self, sweep: Any) -> None:
         self.sweep = sweep
