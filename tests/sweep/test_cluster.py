@@ -98,7 +98,7 @@ def test_trials_wait_for_workers_that_are_not_back_yet(
     address: str, sweep: Any, standin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Cluster(address, standin) as place, sweep(SIX) as found:
-        monkeypatch.setattr(place._client, "nthreads", lambda: {})
+        monkeypatch.setattr(place._client, "nthreads", dict)
         trials = found.run(place, 2)
     assert [t.state for t in trials] == ["complete"] * 2
 
