@@ -128,7 +128,7 @@ class Model:
     @property
     def n_params(self) -> int:
         """Number of trained numbers (constants such as A and B are not counted)."""
-        return sum(int(np.prod(shape)) for shape in self.cell.params.values())
+        return self.cell.n_params
 
     @cached_property
     def digest(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
@@ -81,6 +82,11 @@ class Cell(ABC):
     def init(self, rng: np.random.Generator) -> dict[str, Array]:
         """Fresh parameters: matrices Glorot uniform, vectors zero."""
         return {name: glorot_uniform(rng, shape) for name, shape in self.params.items()}
+
+    @property
+    def n_params(self) -> int:
+        """Number of trained numbers (constants such as an LMU's A and B are not counted)."""
+        return sum(math.prod(shape) for shape in self.params.values())
 
     def zero_state(self, batch: Shape = ()) -> dict[str, Array]:
         """States before the first step, each of shape ``batch`` + its own."""

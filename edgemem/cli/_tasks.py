@@ -33,6 +33,33 @@ OVERRIDES: dict[str, tuple[Any, str]] = {
 """Options in place of a recipe's own fields."""
 
 
+class TaskGroup(click.Group):
+    """Keyword spotting, and every task of :mod:`edgemem.train.tasks`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the tasks."""
+        from edgemem.train import tasks
+
+        return sorted([*super().list_commands(ctx), *tasks.names()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a task.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such task.
+        """
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        from edgemem.train import tasks
+
+        if cmd_name not in tasks.names():
+            raise UnknownNameError("task", cmd_name, self.list_commands(ctx))
+        return task_command(tasks.get(cmd_name))
+
+
 def task_command(task: Task) -> click.Command:
     """The command that trains a task."""
     first, rest = f"Train a network to {task.summary}.", f"Source: {task.source}."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgemem.cli._tasks import task_command
+from edgemem.cli._tasks import TaskGroup
 from edgemem.cli._training import check_extras, layer_values, stopped
 from edgemem.errors import ConfigError
 
@@ -18,34 +18,6 @@ if TYPE_CHECKING:
     from edgemem.model import Model
     from edgemem.train.recipes import Recipe
     from edgemem.train.run import Last
-
-
-class TaskGroup(click.Group):
-    """Keyword spotting, and every task of :mod:`edgemem.train.tasks`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the tasks."""
-        from edgemem.train import tasks
-
-        return sorted([*super().list_commands(ctx), *tasks.names()])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a task.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such task.
-        """
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
-            return own
-        from edgemem.errors import UnknownNameError
-        from edgemem.train import tasks
-
-        if cmd_name not in tasks.names():
-            raise UnknownNameError("task", cmd_name, self.list_commands(ctx))
-        return task_command(tasks.get(cmd_name))
 
 
 @click.group(cls=TaskGroup)

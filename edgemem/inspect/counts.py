@@ -56,9 +56,9 @@ def layer_counts(layer: Layer) -> LayerCounts:
         kind=cell.name,
         n_in=cell.n_in,
         n_out=cell.n_out,
-        parameters=_numbers(cell.params.values()),
+        parameters=cell.n_params,
         constants=sum(int(array.size) for array in cell.constants.values()),
-        states=_numbers(cell.states.values()),
+        states=sum(math.prod(shape) for shape in cell.states.values()),
         macs=sum(graph_counts(each.graph).macs for each in layer.passes),
     )
 
@@ -81,7 +81,3 @@ def total(counts: Iterable[LayerCounts]) -> LayerCounts:
 def per_second(macs: int, period: float | None) -> float | None:
     """``macs`` a step in a second; None where steps have no time."""
     return None if period is None else macs / period
-
-
-def _numbers(shapes: Iterable[tuple[int, ...]]) -> int:
-    return sum(math.prod(shape) for shape in shapes)

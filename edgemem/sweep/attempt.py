@@ -27,6 +27,7 @@ OF_ITS_OWN = (TrainingError, ConfigError, ShapeError, MemoryError)
 """What is wrong with the hyper-parameters of one trial, and not with all of them."""
 
 
+# a signal and no error, so it is not called one
 class Stopped(Exception):  # noqa: N818
     """The watch said that a trial does not go on; nothing is wrong."""
 

@@ -164,6 +164,7 @@ def print_peak(asked: str) -> None:
     """What :func:`peaks_of` asks for."""
     key, n_units, cell, form, quick = json.loads(asked)
     case = replace((QUICK if quick else CASES)[key], n_units=n_units)
+    # its import is a part of every peak
     import nengo_dl  # noqa: F401
     import tensorflow as tf
 

@@ -141,10 +141,7 @@ class TaskLesson:
             yield part, shaped(layer.outputs(inputs(part)), self.data.goal)
 
     def score(self, row: Mapping[str, float]) -> float:
-        value = row[self.column]
-        if np.isnan(value):
-            return -np.inf
-        return value if self.metric.better == "higher" else -value
+        return -self.metric.cost(row[self.column])
 
     def told(self, row: Mapping[str, float]) -> str:
         return f"validation {self.metric.name} {self.metric.shown(row[self.column])}"

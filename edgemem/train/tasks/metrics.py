@@ -51,9 +51,13 @@ class Metric:
 
     def is_better(self, one: float, other: float) -> bool:
         """Whether ``one`` is better than ``other``; no figure is worse than any."""
-        if np.isnan(other):
-            return not np.isnan(one)
-        return one > other if self.better == "higher" else one < other
+        return self.cost(one) < self.cost(other)
+
+    def cost(self, value: float) -> float:
+        """The figure with a sign by which less is better; infinite where there is none."""
+        if np.isnan(value):
+            return float("inf")
+        return -value if self.better == "higher" else value
 
     def shown(self, value: float) -> str:
         """The figure as people read it."""

@@ -121,7 +121,7 @@ def _prepare(request: Request) -> _Prepared:
     start = stack.init(np.random.default_rng([request.seed, 1]))
     for name, array in start.items():
         constant = recipe.start.get(name.rpartition(".")[2])
-        if constant is not None and name.count("."):
+        if constant is not None:
             start[name] = np.full_like(array, constant)
     if task.start is not None:
         start = task.start(stack, options, start)
@@ -164,7 +164,7 @@ def _summary(
     return {
         "task": prepared.task.name,
         "recipe": prepared.request.recipe,
-        "parameters": sum(int(np.prod(shape)) for shape in prepared.stack.params.values()),
+        "parameters": prepared.stack.n_params,
         "metric": lesson.metric.name,
         "better": lesson.metric.better,
         "validation": best[lesson.column],
