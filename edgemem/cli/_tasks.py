@@ -70,7 +70,7 @@ def task_command(task: Task) -> click.Command:
     )
     recipes = f"Recipes: {', '.join(sorted(task.recipes))}."
     text = "\n\n".join((first, rest, pictures, recipes))
-    data = f" --data {task.data.split()[0].upper()}" if task.data else ""
+    data = " --data DATA" if task.data else ""
     return click.Command(
         task.name,
         params=_params(task),

@@ -59,6 +59,8 @@ class Request:
         ------
         UnknownNameError
             If neither recipe, layers nor task have one of that name.
+        ConfigError
+            If ``stack`` is no number of layers.
         """
         of_task = [f.name for f in fields(get(self.task).Options)]
         of_recipe = [f.name for f in fields(TaskRecipe) if f.name not in ("cell", "layers")]
@@ -69,7 +71,9 @@ class Request:
         if name == "form":
             return replace(self, form=str(value))
         if name == "stack":
-            return replace(self, stack=int(value))
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigError(f"stack must be a whole number, 0 or more (got {value!r})")
+            return replace(self, stack=value)
         if name in of_recipe:
             return replace(self, overrides={**self.overrides, name: value})
         if name in of_task:

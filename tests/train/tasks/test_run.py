@@ -106,6 +106,9 @@ def test_parameters_find_their_place(made_task):
     assert chosen.learning_rate == 0.1
     assert request.made_options().train == 64
     assert request.with_param("stack", 3).chosen().layers == chosen.layers * 3
+    for wrong in ("two", -1, 1.5):
+        with pytest.raises(ConfigError, match="stack must be a whole number, 0 or more"):
+            request.with_param("stack", wrong)
     # theta is of LMUs: a network of another cell goes without
     assert request.with_param("cell", "lem").chosen().layers == ({"n_units": 6},)
     with pytest.raises(UnknownNameError, match="no parameter named 'speed'; known: activation"):
