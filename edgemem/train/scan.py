@@ -21,8 +21,6 @@ from edgemem.train.kernel import Kernel, kernel_of
 from edgemem.train.kernel.tensors import run
 from edgemem.train.ops_tf import TensorAdjointOps, TensorOps
 
-__all__ = ["Recurrence", "scan", "stack_products"]
-
 Tensor = Any
 Values = dict[str, Any]
 

@@ -13,8 +13,9 @@ from edgemem.ops import FloatOps
 
 tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
 
+from edgemem.ir.passes.adjoint import Recurrence  # noqa: E402
 from edgemem.train.ops_tf import TensorOps  # noqa: E402
-from edgemem.train.scan import Recurrence, scan, stack_products  # noqa: E402
+from edgemem.train.scan import scan, stack_products  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
