@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgemem import artefact, conversion, target
-from edgemem.cells import LMU, Dense, Stack
+from edgemem.cells import GRU, LMU, Dense, Stack
 from edgemem.errors import (
     ConfigError,
     MissingExtraError,
@@ -150,6 +150,43 @@ def test_refuses_what_is_too_far(model: Model, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(chosen, "tolerance", lambda *_: Tolerance(1.0, 1.1, 1.0))
     with pytest.raises(ToleranceError, match="nothing was written"):
         conversion.convert(model, "tflite")
+
+
+def silent(model: Model, name: str) -> Model:
+    """A network in which some value never leaves zero."""
+    cell = Stack((LMU(N_IN, 12, 6, 12.0, 2, activation="relu"), Dense(12, N_OUT)))
+    params = {**cell.init(np.random.default_rng(1)), **cell.constants}
+    if name == "a ReLU":
+        params["0.lmu.b"] = np.full(12, -100.0)
+        params["1.dense.b"] = np.array([0.5, -1.0, 0.25])
+    elif name == "a memory":
+        params["0.lmu.e_x"] = np.zeros((2, N_IN))
+        params["0.lmu.b"] = np.linspace(0.0, 1.0, 12)
+    else:
+        cell = Stack((Dense(N_IN, 4), GRU(4, 5), Dense(5, N_OUT)))
+        params = {n: np.zeros(shape) for n, shape in cell.params.items()}
+        params["2.dense.W"] = np.ones((N_OUT, 5))
+    labels = np.zeros(0, np.int64)
+    return replace(
+        model, cell=cell, params=params, validation=Sample(model.validation.features, labels)
+    )
+
+
+@pytest.mark.parametrize("what", ["a ReLU", "a memory", "all"])
+@pytest.mark.parametrize("name", sorted(target.available()))
+def test_what_never_leaves_zero_has_a_range(model: Model, name: str, what: str) -> None:
+    chosen, made = target.get(name), silent(model, what)
+    if {node.op for node in made.graph().nodes} - chosen.ops:
+        with pytest.raises(UnsupportedOpError, match="cannot lower"):
+            conversion.convert(made, name)
+        return
+    data, report = conversion.convert(made, name)
+    assert report.distance < 0.02
+    exact, _ = made.graph().scan(made.validation.features.astype(np.float64))
+    opened = artefact.from_bytes(data, "test")
+    y, _ = replay(target.load(opened), made.validation.features[:2])
+    np.testing.assert_allclose(y, exact[:2], atol=0.02)
+    assert verify(opened, reference_kernels=chosen.integer).equal == 1.0
 
 
 def test_refuses_nan(model: Model) -> None:
