@@ -302,9 +302,9 @@ def _measure(model: Trained, runner: Runner, sequences: Features) -> Report:
     trained, _ = model.reference().scan(x.astype(np.float64))
     y, step_time = _outputs(runner, x)
     found = Report(distance(y, trained), None, len(x), None, None, step_time, 0)
-    if not _decides(model):
+    window = decision_window(model)
+    if window is None:
         return found
-    window = trained_window(model)
     decisions, wanted = decide(y, window), decide(trained, window)
     found = replace(found, agreement=float(np.mean(decisions == wanted)))
     if len(labels) != len(x):
@@ -316,19 +316,15 @@ def _measure(model: Trained, runner: Runner, sequences: Features) -> Report:
     )
 
 
-def _decides(model: Trained) -> bool:
-    """Whether the outputs are classes, of which the greatest is the decision."""
-    goal = model.card.get("goal")
-    values = isinstance(goal, Mapping) and goal.get("kind") == "values"
-    return len(model.labels) > 1 and not values
-
-
-def trained_window(model: Trained) -> int:
+def decision_window(model: Trained) -> int | None:
     """Newest outputs of a clip on whose mean its decision rests, as training read it.
 
-    That of the rule is for streams, may be tuned, and is no part of what a conversion must keep.
+    None where the outputs are values, not classes, so that nothing is decided. The window of the
+    rule is for streams, may be tuned, and is no part of what a conversion must keep.
     """
-    recipe = model.card.get("recipe")
+    goal, recipe = (model.card.get(part) for part in ("goal", "recipe"))
+    if len(model.labels) < 2 or (isinstance(goal, Mapping) and goal.get("kind") == "values"):
+        return None
     seconds = recipe.get("window") if isinstance(recipe, Mapping) else None
     period = model.frontend.frame_period
     if model.frontend.kind != VALUES and isinstance(seconds, (int, float)) and seconds > period:

@@ -161,7 +161,7 @@ def allowing(monkeypatch: pytest.MonkeyPatch, name: str, tolerance: Tolerance) -
 def test_the_rule_is_no_part_of_what_a_conversion_must_keep(model: Model) -> None:
     # trained to be decided over half a second
     trained = replace(model, card={"recipe": {"window": 0.5}})
-    assert conversion.trained_window(trained) == round(0.5 / model.frontend.frame_period)
+    assert conversion.decision_window(trained) == round(0.5 / model.frontend.frame_period)
     reports = [
         conversion.convert(replace(trained, detector=DetectorConfig(window=w, ignore=())), "fixed")[
             1
@@ -179,10 +179,10 @@ def test_the_rule_is_no_part_of_what_a_conversion_must_keep(model: Model) -> Non
 def test_a_model_that_does_not_say_how_it_was_read_is_read_as_its_rule(
     model: Model, card: dict[str, Any]
 ) -> None:
-    assert conversion.trained_window(replace(model, card=card)) == 5
+    assert conversion.decision_window(replace(model, card=card)) == 5
     values = FrontEnd(kind="values", n_mels=N_IN)
     sequences = replace(model, frontend=values, card={"recipe": {"window": 0.5}})
-    assert conversion.trained_window(sequences) == 5
+    assert conversion.decision_window(sequences) == 5
 
 
 def of_values(model: Model) -> Model:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgemem import artefact, pretrained, target
 from edgemem.artefact import Artefact
-from edgemem.conversion import draft, golden_inputs
+from edgemem.conversion import decision_window, draft, golden_inputs
 from edgemem.data.clips import list_clips, read_samples
 from edgemem.energy import Simulated
 from edgemem.errors import ArtefactError, ConfigError, DataError
@@ -37,7 +37,7 @@ class Subject:
     labels : tuple of str
     frontend : FrontEnd
     window : int
-        Frames at the end of a clip whose logits decide.
+        Frames at the end of a clip whose logits decide; None where nothing is decided.
     protocol : str
     model : Model or None
         The trained network: what is converted, or what a converted file is compared with.
@@ -51,7 +51,7 @@ class Subject:
     target: str
     labels: tuple[str, ...]
     frontend: FrontEnd
-    window: int
+    window: int | None
     protocol: str
     model: Model | None
     converted: Artefact | None = None
@@ -136,7 +136,7 @@ def open_subject(file: str, name: str | None, against: str | None = None) -> Sub
             name,
             model.labels,
             model.frontend,
-            model.detector.window,
+            decision_window(model),
             model.protocol,
             model,
         )
@@ -144,14 +144,15 @@ def open_subject(file: str, name: str | None, against: str | None = None) -> Sub
         raise ConfigError(f"{file} is converted already: leave --spiking and --target out")
     opened = artefact.read(path)
     network = of_artefact(path, opened)
+    beside = load(pretrained.resolve(against, pretrained.MODEL)) if against else None
     return Subject(
         path.name,
         opened.target,
         network.labels,
         network.frontend,
-        network.detector.window,
+        network.detector.window if beside is None else decision_window(beside),
         network.protocol,
-        load(pretrained.resolve(against, pretrained.MODEL)) if against else None,
+        beside,
         opened,
         network.runner,
     )
