@@ -18,6 +18,9 @@ from fuzzing import structures
 
 STEPS = 3
 
+MEMORY = 300 << 20
+"""Bytes that reading a file of up to 10 MB may take at most."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -31,11 +34,14 @@ class Case:
         What a user would do with it: it comes back, or raises an EdgememError.
     slow : bool
         Whether reading one takes so long that a test does few of them.
+    memory : int
+        Bytes that the process may take at most, with all that it imports.
     """
 
     make: Callable[[np.random.Generator, Path], Path]
     read: Callable[[Path], None]
     slow: bool = False
+    memory: int = MEMORY
 
 
 def run_artefact(path: Path) -> None:
@@ -111,11 +117,16 @@ def _program(rng: np.random.Generator, folder: Path) -> Path:
 SLOW = frozenset({"c", "loihi", "nengo-loihi"})
 """Targets that compile or simulate."""
 
+IMPORTS = {"nengo-loihi": 400 << 20}
+"""What simulators of others take by themselves, in bytes."""
+
 CASES: Mapping[str, Case] = {
     "model": Case(_model, run_model),
     "c-program": Case(_program, run_c_of_program, slow=True),
     **{
-        name: Case(partial(_artefact, name), run_artefact, name in SLOW)
+        name: Case(
+            partial(_artefact, name), run_artefact, name in SLOW, MEMORY + IMPORTS.get(name, 0)
+        )
         for name in sorted(target.available())
     },
 }
