@@ -16,6 +16,7 @@ from .lower import lower
 from .lower_float import lower_float
 from .metadata import ENTRY, FileNote, model_metadata
 from .names import NEXT
+from .verifier import verify
 
 if TYPE_CHECKING:
     from edgemem.ir import Graph
@@ -34,6 +35,7 @@ def convert(model: Source, options: TFLiteOptions, calibration: Features) -> Con
         scheme = choose(model.scheme, mode, options.weights)
         program = lower(build(graph, scheme, calibration).program)
     payload = serialize(program, {ENTRY: _metadata(model, program)})
+    verify(payload)  # what is written here must be what is read there
     return Converted(payload, facts={"quantize": mode, "states": _states(graph, program)})
 
 
