@@ -99,12 +99,6 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> b
     return zip_bytes(entries, compress=compress)
 
 
-def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; nothing in it is executed."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
 def _refuse_special(path: Path) -> None:
     """Renaming onto a device or a pipe would take its place for every program of the machine."""
     try:
