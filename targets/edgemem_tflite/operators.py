@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .structure import DamageError, ask
+from edgemem.reading import DamageError
+
+from .structure import ask
 
 Shape = tuple[int, ...]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgemem.errors import ArtefactError
+from edgemem.reading import DamageError
 
 from .schema import (
     IDENTIFIER,
@@ -41,10 +41,6 @@ _SCALARS = {
     "int32": struct.Struct("<i"),
     "uint32": struct.Struct("<I"),
 }
-
-
-class DamageError(ArtefactError):
-    """What is wrong with a flatbuffer, and where."""
 
 
 def ask(fits: bool, what: str) -> None:
@@ -186,9 +182,11 @@ class _Reader:
         if end >= self._end or self._data[end]:
             raise DamageError(f"{where} does not end in a zero")
         try:
-            return self._data[at + 4 : end].decode()
+            text = self._data[at + 4 : end].decode()
         except UnicodeDecodeError:
             raise DamageError(f"{where} is no UTF-8") from None
+        ask(text.isprintable(), f"{where} holds what cannot be printed")
+        return text
 
     def _count(self, at: int, width: int, least: int, most: int, where: str) -> int:
         count = int(_OFFSET.unpack_from(self._data, at)[0])

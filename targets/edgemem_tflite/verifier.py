@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.errors import ArtefactError
+from edgemem.reading import DamageError
 
 from .names import INPUT, NEXT, OUTPUT, SIGNATURE
 from .operators import OPERATORS, PRODUCTS, Call, Value
 from .schema import OPTIONS, RANK, TYPES
-from .structure import DamageError, Table, ask, read
+from .structure import Table, ask, read
 
 MEMORY = 1 << 25
 """Bytes of all that one step is given and computes."""
