@@ -133,25 +133,39 @@ def _curve(call: Call) -> None:
         _ask_ratio(call.inputs[0].step / call.output.step, 2.0**30)
 
 
-def _broadcast(call: Call) -> None:
-    a, b = (value.shape for value in call.inputs)
-    rank = max(len(a), len(b))
-    a, b = ((1,) * (rank - len(shape)) + shape for shape in (a, b))
-    ask(all(m == n or 1 in (m, n) for m, n in zip(a, b)), f"operands of shapes {a} and {b}")
-    _ask_shape(call.output, tuple(map(max, a, b)), "the result")
+def _pair(call: Call) -> None:
+    """Two of the result's shape, or one of them and a single value, or a row of the same numbers.
+
+    Kernels broadcast more, but not all of them, and not for all types.
+    """
+    shape = call.output.shape
+    for value in call.inputs:
+        fits = value.size == 1 or _plain(value.shape) == _plain(shape)
+        ask(fits, f"an operand of shape {value.shape} for a result of {shape}")
+    whole = [value for value in call.inputs if value.shape == shape]
+    ask(bool(whole), f"no operand has the shape {shape} of the result")
+
+
+def _plain(shape: Shape) -> Shape:
+    """A shape without the ones in front."""
+    kept = next((i for i, n in enumerate(shape) if n > 1), len(shape) - 1)
+    return shape[kept:]
 
 
 def _sum(call: Call) -> None:
-    _broadcast(call)
+    _pair(call)
     if call.output.scale is None:
         return
+    if call.output.dtype == "int16" and call.options["pot_scale_int16"]:
+        for value in call.inputs:
+            _ask_shape(value, call.output.shape, "an operand")
     # kernels bring both to twice the coarser step, shifted left as far as their integers allow
     room = 2.0**19 if call.output.dtype == "int8" else 2.0**14
     _ask_ratio(max(value.step for value in call.inputs) / call.output.step, room)
 
 
 def _mul(call: Call) -> None:
-    _broadcast(call)
+    _pair(call)
     if call.output.scale is not None:
         steps = [value.step for value in call.inputs]
         _ask_ratio(steps[0] * steps[1] / call.output.step, 2.0**30)
