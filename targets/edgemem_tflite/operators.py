@@ -189,7 +189,8 @@ def _product(call: Call) -> None:
 
 
 def _fully_connected(call: Call) -> None:
-    ask(len(call.inputs[1].shape) == 2, f"a weight of shape {call.inputs[1].shape}")
+    for value, what in zip(call.inputs, ("an input", "a weight")):
+        ask(len(value.shape) == 2, f"{what} of shape {value.shape}")
     _product(call)
 
 
