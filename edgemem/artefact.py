@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ArtefactError
+from edgemem.errors import ArtefactError, ConfigError
 from edgemem.files import npz_bytes, zip_bytes
+from edgemem.frontend import FrontEnd
 from edgemem.reading import (
     OBJECT,
     TEXT,
@@ -34,6 +35,7 @@ from edgemem.reading import (
     read_npz,
     read_zip,
 )
+from edgemem.runtime.rule import DetectorConfig
 
 FORMAT = 1
 """Number of the file format; a reader refuses newer ones."""
@@ -142,7 +144,7 @@ class Artefact:
                 f"{self.origin}: {GOLDEN} does not hold x and y of three axes, as many clips and "
                 "steps in each; convert the model again"
             )
-        if max(x.size, y.size) > MOST_GOLDEN or not all(np.isfinite(part).all() for part in (x, y)):
+        if max(x.size, y.size) > MOST_GOLDEN or not np.isfinite(x).all():
             raise ArtefactError(
                 f"{self.origin}: {GOLDEN} holds too many numbers, or some that are none; convert "
                 "the model again"
@@ -255,7 +257,11 @@ def _manifest(text: bytes, origin: str) -> dict[str, Any]:
                 f"{origin} has format {newer}, this edgemem reads up to {FORMAT}; upgrade edgemem"
             )
         SCHEMA.check(manifest, "manifest")
-    except DamageError as error:
+        if "frontend" in manifest:
+            FrontEnd.from_dict(manifest["frontend"])
+        if "detector" in manifest:
+            DetectorConfig.from_dict(manifest["detector"])
+    except (DamageError, ConfigError) as error:
         raise ArtefactError(
             f"{origin}: {MANIFEST} is damaged: {error}; convert the model again"
         ) from error

@@ -59,6 +59,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         beside.replace(path)
 
 
+def cache_folder(name: str) -> Path:
+    """``$XDG_CACHE_HOME/edgemem/NAME``, or the same under ``~/.cache``: may be removed at any time.
+
+    Raises
+    ------
+    OutputError
+        If nobody says where this user's files are.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "edgemem" / name
+    except RuntimeError as error:
+        raise OutputError(f"no folder to keep {name} in ({error}); set HOME") from error
+
+
 def check_writable(path: Path) -> None:
     """Refuse a ``path`` that could not be written, before long work is spent on its content.
 

@@ -285,7 +285,7 @@ def _build(path: Path, plan: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
     )
     _check_arrays(model)
     for sample in (model.calibration, model.validation):
-        if sample.features.shape[2] != model.cell.n_in:
+        if sample.features.size and sample.features.shape[2] != model.cell.n_in:
             raise DamageError(f"clips of {sample.features.shape[2]} features a step")
         if sample.labels.size and not 0 <= sample.labels.min() <= sample.labels.max() < len(
             model.labels
