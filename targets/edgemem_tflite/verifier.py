@@ -26,7 +26,8 @@ MEMORY = 1 << 25
 """Bytes of all that one step is given and computes."""
 
 CONSTANTS = 1 << 26
-"""Bytes of all constants as kernels lay them out, one that is read twice counted twice."""
+"""Bytes of all constants as kernels lay them out, one that is read twice counted twice; those of a
+file that is larger itself may take twice its size more."""
 
 MACS = 1 << 26
 """Multiplications in the products of one step."""
@@ -59,7 +60,7 @@ def verify(payload: bytes, origin: str = "the network") -> None:
         It says what is wrong and where.
     """
     try:
-        _check_model(read(payload))
+        _check_model(read(payload), CONSTANTS + 2 * len(payload))
     except DamageError as damage:
         raise ArtefactError(
             f"{origin}: the TFLite model is damaged ({damage}); "
@@ -67,9 +68,9 @@ def verify(payload: bytes, origin: str = "the network") -> None:
         ) from None
 
 
-def _check_model(model: Table) -> None:
+def _check_model(model: Table, room: int) -> None:
     graph, codes = model["subgraphs"][0], _codes(model)
-    values = _values(graph["tensors"], _buffers(model))
+    values = _values(graph["tensors"], _buffers(model), room)
     inputs, outputs = _signature(model["signature_defs"][0], graph, values)
     calls = _calls(graph["operators"], codes, len(values))
     _check_order(calls, values, inputs.values(), outputs.values())
@@ -77,7 +78,7 @@ def _check_model(model: Table) -> None:
         with _inside(f"operator {i}, {name}"):
             call = Call(tuple(values[t] for t in reads), values[writes], options)
             OPERATORS[name].check(call)
-    _check_room(calls, values)
+    _check_room(calls, values, room)
     _check_names(inputs, outputs, values)
 
 
@@ -102,14 +103,13 @@ def _buffers(model: Table) -> Buffers:
     return buffers
 
 
-def _values(tensors: Sequence[Table], buffers: Buffers) -> list[Value]:
-    found = []
-    room = CONSTANTS
+def _values(tensors: Sequence[Table], buffers: Buffers, room: int) -> list[Value]:
+    found, left = [], room
     for i, tensor in enumerate(tensors):
         with _inside(f"tensor {i}"):
             value = _value(tensor, buffers)
-        room -= 0 if value.data is None else value.data.nbytes
-        ask(room >= 0, f"more than {CONSTANTS >> 20} MB of constants")
+        left -= 0 if value.data is None else value.data.nbytes
+        ask(left >= 0, f"more than {room} bytes of constants")
         found.append(value)
     return found
 
@@ -211,7 +211,7 @@ def _check_order(
     ask(not left, f"tensor {min(left, default=0)} is not computed, or a constant never read")
 
 
-def _check_room(calls: Sequence[_Row], values: Sequence[Value]) -> None:
+def _check_room(calls: Sequence[_Row], values: Sequence[Value], room: int) -> None:
     """Bound what an interpreter allocates, and how long it computes."""
     memory = sum(_bytes(value) for value in values if value.data is None)
     ask(memory <= MEMORY, f"{memory} bytes computed in a step, {MEMORY} at most")
@@ -221,7 +221,7 @@ def _check_room(calls: Sequence[_Row], values: Sequence[Value]) -> None:
         constants += sum(_bytes(value, _BLOCK if name in PRODUCTS else 1) for value in held)
         if name in PRODUCTS:
             macs += values[writes].size * values[reads[1]].shape[-1]
-    ask(constants <= CONSTANTS, f"{constants} bytes of constants, {CONSTANTS} at most")
+    ask(constants <= room, f"{constants} bytes of constants, {room} at most")
     ask(macs <= MACS, f"{macs} multiplications in a step, {MACS} at most")
 
 
