@@ -165,7 +165,7 @@ def places(of: str, name: str) -> Map:
 FIELDS = [(of, field) for of, fields in TABLES.items() for field in fields]
 
 
-def _kinds(*kinds: type) -> Any:
+def _kinds(*kinds: type) -> pytest.MarkDecorator:
     found = [pytest.param(of, f, id=f"{of}.{f.name}") for of, f in FIELDS if type(f.kind) in kinds]
     return pytest.mark.parametrize(("of", "field"), found)
 
@@ -510,6 +510,18 @@ def test_a_network_that_no_edgemem_wrote(name: str) -> None:
 
 def test_other_tensors_in_the_signature_than_in_the_graph() -> None:
     refused(written(places("TensorMap", "tensor_index").scalars[-1], 2), "in the signature than in")
+
+
+@pytest.mark.parametrize("value", [tflite.TensorType.FLOAT16, tflite.TensorType.STRING, 99])
+def test_a_type_that_edgemem_never_writes(value: int) -> None:
+    refused(written(places("Tensor", "type").scalars[0], value), f"type {value}, which edgemem")
+
+
+def test_a_first_buffer_that_holds_something() -> None:
+    # the offset of the vector, then those of its buffers
+    _, first, second, *_ = places("Model", "buffers").offsets
+    at = struct.unpack_from("<I", floats_and_integers(), second.at)[0] + second.at
+    refused(written(first, at - first.at), "buffer 0 is not empty")
 
 
 def test_two_numbers_of_one_operator() -> None:
