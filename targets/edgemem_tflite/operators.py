@@ -134,19 +134,20 @@ def _curve(call: Call) -> None:
 
 
 def _pair(call: Call) -> None:
-    """Two of the result's shape, or one of them and a single value, or a row of the same numbers.
+    """One of the result's shape, and another, its last axes, or a single value.
 
     Kernels broadcast more, but not all of them, and not for all types.
     """
     shape = call.output.shape
     for value in call.inputs:
-        fits = value.size == 1 or _plain(value.shape) == _plain(shape)
+        row = plain(value.shape)
+        fits = value.size == 1 or plain(shape)[-len(row) :] == row
         ask(fits, f"an operand of shape {value.shape} for a result of {shape}")
     whole = [value for value in call.inputs if value.shape == shape]
     ask(bool(whole), f"no operand has the shape {shape} of the result")
 
 
-def _plain(shape: Shape) -> Shape:
+def plain(shape: Shape) -> Shape:
     """A shape without the ones in front."""
     kept = next((i for i, n in enumerate(shape) if n > 1), len(shape) - 1)
     return shape[kept:]

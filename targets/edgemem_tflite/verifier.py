@@ -18,7 +18,7 @@ from edgemem.errors import ArtefactError
 from edgemem.reading import DamageError
 
 from .names import INPUT, NEXT, OUTPUT, SIGNATURE
-from .operators import OPERATORS, PRODUCTS, Call, Value
+from .operators import OPERATORS, PRODUCTS, Call, Value, plain
 from .schema import OPTIONS, RANK, TYPES
 from .structure import Table, ask, read
 
@@ -272,5 +272,5 @@ def _check_names(
     ask(values[inputs[INPUT]].size == values[inputs[INPUT]].shape[-1], "the input is no row")
     for state, after in states.items():
         before, then = values[inputs[state]], values[outputs[after]]
-        same = before.size == then.size and before.shape[-1] == then.shape[-1]
-        ask(same and before.like(then), f"the state {state!r} does not come back as it went in")
+        same = plain(before.shape) == plain(then.shape) and before.like(then)
+        ask(same, f"the state {state!r} does not come back as it went in")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ import tflite
 from fuzzing.flatbuffers import Map, Place, chart
 
 from edgemem import artefact, pretrained
-from edgemem.cells import LEM, Stack
-from edgemem.cells.dense import Dense
+from edgemem.cells import LEM, Cell
 from edgemem.errors import ArtefactError
-from edgemem.ir import trace
-from edgemem.quantize import Format
+from edgemem.ir import Graph, trace
+from edgemem.quantize import Format, Scheme
+from edgemem_tflite import Mode, TFLiteOptions
 from edgemem_tflite.convert import convert
 from edgemem_tflite.flatbuffer import Op, Program, Tensor, serialize
 from edgemem_tflite.operators import OPERATORS
@@ -68,7 +68,7 @@ def test_numbers_are_those_of_the_schema() -> None:
 def test_fields_are_those_of_the_schema() -> None:
     """Each field of every table, as the published accessors read it out of the shipped networks."""
     compared = set()
-    for payload in (*shipped().values(), floats()):
+    for payload in (*shipped().values(), made(LEM(4, 5), "none")):
         compared |= set(_compared(read(payload), tflite.Model.GetRootAs(payload), "Model"))
     # an empty buffer, an empty table: nothing to compare
     assert compared == {(of, f.name) for of, fields in TABLES.items() for f in fields}
@@ -112,23 +112,47 @@ def shipped() -> dict[str, bytes]:
     }
 
 
-class Net:
-    name, labels, scheme = "net", ("a", "b"), None
+@dataclass(frozen=True)
+class Rows(Cell):
+    """Every row of a matrix and one of parameters: what no cell of edgemem's has."""
 
-    def graph(self) -> Any:
-        cell = Stack((LEM(4, 5), Dense(5, 2, "relu")))
+    name: ClassVar[str] = "rows"
+    n_in: int = 12
+    n_out: int = 12
+
+    @property
+    def params(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (12, 12), "b": (4,)}
+
+    def step(self, ops: Any, p: Any, s: Any, x: Any) -> tuple[dict[str, Any], Any]:
+        table = ops.split(ops.matvec(p["W"], x), 3)
+        return {}, ops.tanh(ops.merge(ops.add(table, p["b"])))
+
+
+@dataclass(frozen=True)
+class Net:
+    cell: Cell
+    name: str = "net"
+    labels: tuple[str, ...] = ()
+    scheme: Scheme | None = None
+
+    def graph(self) -> Graph:
         rng = np.random.default_rng(3)
-        return trace(cell, cell.init(rng))
+        arrays = {name: rng.normal(size=shape) for name, shape in self.cell.params.items()}
+        return trace(self.cell, {**arrays, **self.cell.constants})
 
     reference = graph
 
 
 @cache
-def floats() -> bytes:
-    from edgemem_tflite import TFLiteOptions
+def made(cell: Cell, quantize: Mode) -> bytes:
+    x = np.random.default_rng(0).normal(size=(4, 20, cell.n_in)).astype(np.float32)
+    return convert(Net(cell), TFLiteOptions(quantize=quantize), x).payload
 
-    x = np.random.default_rng(0).normal(size=(4, 20, 4)).astype(np.float32)
-    return convert(Net(), TFLiteOptions(quantize="none"), x).payload
+
+@pytest.mark.parametrize("quantize", get_args(Mode))
+def test_rows_over_a_matrix_are_sound(quantize: Mode) -> None:
+    verify(made(Rows(), quantize))
 
 
 @pytest.mark.parametrize("name", pretrained.names())
@@ -386,7 +410,7 @@ def ops(change: Callable[[tuple[Op, ...]], tuple[Op, ...]]) -> Change:
     return lambda p: replace(p, ops=change(p.ops))
 
 
-def scale(bits: int, value: Any, zero_point: int = 0) -> Format:
+def scale(bits: int, value: Any, zero_point: Any = 0) -> Format:
     """A format that may be impossible."""
     form = Format(bits, 1.0, zero_point)
     object.__setattr__(form, "scale", np.asarray(value) if np.ndim(value) else value)
@@ -412,6 +436,10 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "a scale too small to divide by": (tensor("q", format=scale(8, 1e-44)), "scale that cannot be"),
     "zero point of 16 bits": (tensor("tanh", format=Format(16, 2.0**-15, 1)), "zero point 1"),
     "zero point out of 8 bits": (tensor("q", format=Format(8, 0.05, 128)), "zero point 128"),
+    "zero points that differ": (
+        tensor("big", format=scale(8, np.full(4, 0.02), np.array([0, 0, 0, 1]))),
+        "zero points that differ",
+    ),
     "scales for other rows": (tensor("big", format=Format(8, np.full(3, 0.02))), "3 scales"),
     "scales along what is computed": (tensor("q", format=Format(8, np.full(4, 0.02))), "4 scales"),
     "computed in 32 bits": (tensor("tanh", dtype="int32", format=Format(32, 1.0)), "is computed"),
@@ -492,6 +520,10 @@ DAMAGE: dict[str, tuple[Change, str]] = {
         facing(outputs={"y": "y", "s.next": "minus", "z": "fc"}),
         "the signature has inputs",
     ),
+    "a state that comes back in other rows": (
+        tensor("s", shape=(2, 4)),
+        "an operand of shape|a part|does not come back",
+    ),
     "a state that comes back otherwise": (
         facing(outputs={"y": "y", "s.next": "sigma"}),
         "the state 's' does not come back",
@@ -510,6 +542,25 @@ def test_a_network_that_no_edgemem_wrote(name: str) -> None:
 
 def test_other_tensors_in_the_signature_than_in_the_graph() -> None:
     refused(written(places("TensorMap", "tensor_index").scalars[-1], 2), "in the signature than in")
+
+
+def test_zero_points_for_other_rows() -> None:
+    data = floats_and_integers()
+    lengths = places("QuantizationParameters", "zero_point").lengths
+    four = next(at for at in lengths if struct.unpack_from("<I", data, at.at) == (4,))
+    refused(written(four, 3), "3 zero points for 4 scales")
+
+
+def test_a_buffer_that_is_not_there() -> None:
+    refused(written(places("Tensor", "buffer").scalars[0], 4000), "buffer 4000 of")
+    refused(written(places("Metadata", "buffer").scalars[0], 4000), "metadata 'note' has no")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_constant_that_is_no_number(value: float) -> None:
+    weight = np.eye(8, dtype=np.float32)
+    weight[3, 4] = value
+    refused(chain("FULLY_CONNECTED", 5, 8, 1, weight), "a constant that is no number")
 
 
 @pytest.mark.parametrize("value", [tflite.TensorType.FLOAT16, tflite.TensorType.STRING, 99])
