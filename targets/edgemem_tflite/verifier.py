@@ -44,7 +44,7 @@ _NAMES = {operator.number: name for name, operator in OPERATORS.items()}
 Buffers = Sequence[Optional[NDArray[np.uint8]]]
 
 
-def verify(payload: bytes, origin: str = "the network") -> None:
+def verify(payload: bytes, origin: str) -> None:
     """Refuse a flatbuffer that no edgemem wrote.
 
     Parameters
@@ -60,12 +60,23 @@ def verify(payload: bytes, origin: str = "the network") -> None:
         It says what is wrong and where.
     """
     try:
-        _check_model(read(payload), CONSTANTS + 2 * len(payload))
+        check(payload)
     except DamageError as damage:
         raise ArtefactError(
             f"{origin}: the TFLite model is damaged ({damage}); "
             "copy the file again or convert the model again"
         ) from None
+
+
+def check(payload: bytes) -> None:
+    """As :func:`verify`, for who wrote the flatbuffer.
+
+    Raises
+    ------
+    DamageError
+        It says what is wrong and where.
+    """
+    _check_model(read(payload), CONSTANTS + 2 * len(payload))
 
 
 def _check_model(model: Table, room: int) -> None:

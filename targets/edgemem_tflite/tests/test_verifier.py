@@ -15,10 +15,10 @@ from fuzzing.flatbuffers import Map, Place, chart
 
 from edgemem import artefact, pretrained
 from edgemem.cells import LEM, Cell
-from edgemem.errors import ArtefactError
+from edgemem.errors import ArtefactError, UnsupportedOpError
 from edgemem.ir import Graph, trace
 from edgemem.quantize import Format, Scheme
-from edgemem_tflite import Mode, TFLiteOptions
+from edgemem_tflite import Mode, TFLiteOptions, verifier
 from edgemem_tflite.convert import convert
 from edgemem_tflite.flatbuffer import Op, Program, Tensor, serialize
 from edgemem_tflite.operators import OPERATORS
@@ -152,12 +152,12 @@ def made(cell: Cell, quantize: Mode) -> bytes:
 
 @pytest.mark.parametrize("quantize", get_args(Mode))
 def test_rows_over_a_matrix_are_sound(quantize: Mode) -> None:
-    verify(made(Rows(), quantize))
+    verify(made(Rows(), quantize), "rows")
 
 
 @pytest.mark.parametrize("name", pretrained.names())
 def test_shipped_networks_are_sound(name: str) -> None:
-    verify(shipped()[name])
+    verify(shipped()[name], name)
 
 
 # damage to the structure: every rule of every field
@@ -364,7 +364,7 @@ def test_the_program_with_every_operator_is_sound_and_runs() -> None:
 
     network = every_operator()
     assert {op.code for op in network.ops} == set(OPERATORS)
-    verify(floats_and_integers())
+    verify(floats_and_integers(), "every operator")
     for reference_kernels in (False, True):
         open_interpreter(floats_and_integers(), "test", reference_kernels).invoke()
 
@@ -575,6 +575,34 @@ def test_a_first_buffer_that_holds_something() -> None:
     refused(written(first, at - first.at), "buffer 0 is not empty")
 
 
+def test_another_signature() -> None:
+    data = floats_and_integers()
+    refused(data.replace(b"serving_default\0", b"serving_nothing\0"), "'serving_nothing', not")
+
+
+def test_two_outputs_of_one_name() -> None:
+    network = every_operator()
+    twice = replace(network, outputs={**network.outputs, "y.next": network.outputs["y"]})
+    data = serialize(twice, {}).replace(b"y.next\0", b"s.next\0")
+    refused(data, "two outputs of one name")
+
+
+def test_an_output_that_is_no_tensor() -> None:
+    network = every_operator()
+    refused(serialize(replace(network, outputs={"y": 99}), {}), "outputs that are no tensors")
+
+
+def test_an_input_that_is_no_row() -> None:
+    table = Tensor("", (2, 4), "float32")
+    made = (Op("RELU", 1, (0,), (1,)),)
+    refused(serialize(Program((table, table), made, {"x": 0}, {"y": 1}), {}), "the input is no row")
+
+
+def test_an_operator_code_that_is_not_there() -> None:
+    at = places("Operator", "opcode_index").scalars[-1]
+    refused(written(at, 4000), r"operator \d+ has code 4000 of")
+
+
 def test_two_numbers_of_one_operator() -> None:
     at = places("OperatorCode", "deprecated_builtin_code").scalars[0]
     refused(written(at, 5), "has two numbers")
@@ -619,13 +647,22 @@ def chain(code: str, version: int, n: int, count: int, weight: Any = None) -> by
 
 def test_sizes_are_bounded() -> None:
     fits = MEMORY // 4 // 1000
-    verify(chain("RELU", 1, 1000, 100))
+    verify(chain("RELU", 1, 1000, 100), "chain")
     refused(chain("RELU", 1, 1000 * (fits // 100), 101), "bytes computed in a step")
     square = np.zeros((1024, 1024), np.float32)
     times = (CONSTANTS + 2 * square.nbytes) // square.nbytes
-    verify(chain("FULLY_CONNECTED", 5, 1024, times, square))
+    verify(chain("FULLY_CONNECTED", 5, 1024, times, square), "chain")
     refused(chain("FULLY_CONNECTED", 5, 1024, times + 1, square), "bytes of constants")
     refused(chain("RELU", 1, 4, 5000), "entries, not 1 to 4096")
+    # one buffer for many tensors: refused before anything looks at their values
+    tensors = tuple(Tensor("", square.shape, "float32", None, square) for _ in range(times + 1))
+    refused(serialize(Program(tensors, (), {"x": 0}, {"y": 0}), {}), "more than .* of constants")
+
+
+def test_a_conversion_is_held_to_the_same_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "MACS", 10)
+    with pytest.raises(UnsupportedOpError, match=r"net: .*multiplications in a step, 10 at most"):
+        made(LEM(3, 4), "none")
 
 
 def test_multiplications_are_bounded() -> None:
