@@ -18,6 +18,9 @@ from fuzzing import flatbuffers, networks, sample, structures
 
 STEPS = 3
 
+MEMORY = 300 << 20
+"""Bytes that reading a file of up to 10 MB may take at most."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -31,18 +34,21 @@ class Case:
         What a user would do with it: it comes back, or raises an EdgememError.
     slow : bool
         Whether reading one takes so long that a test does few of them.
+    memory : int
+        Bytes that the process may take at most, with all that it imports.
     """
 
     make: Callable[[np.random.Generator, Path], Path]
     read: Callable[[Path], None]
     slow: bool = False
+    memory: int = MEMORY
 
 
 def run_artefact(path: Path) -> None:
     """``info``, ``verify`` and ``run``."""
     describe(path)
     opened = artefact.read(path)
-    for reference_kernels in (False, True):
+    for reference_kernels in (False, True) if opened.target == "tflite" else (False,):
         runner = target.load(opened, reference_kernels)
         runner.reset()
         for x in np.random.default_rng(0).normal(size=(STEPS, runner.n_in)).astype(np.float32):
@@ -123,13 +129,18 @@ def _flatbuffer(
 SLOW = frozenset({"c", "loihi", "nengo-loihi"})
 """Targets that compile or simulate."""
 
+IMPORTS = {"nengo-loihi": 400 << 20}
+"""What simulators of others take by themselves, in bytes."""
+
 CASES: Mapping[str, Case] = {
     "model": Case(_model, run_model),
     "tflite-bytes": Case(partial(_flatbuffer, flatbuffers.mutate), run_artefact),
     "tflite-network": Case(partial(_flatbuffer, networks.mutate), run_artefact),
     "c-program": Case(_program, run_c_of_program, slow=True),
     **{
-        name: Case(partial(_artefact, name), run_artefact, name in SLOW)
+        name: Case(
+            partial(_artefact, name), run_artefact, name in SLOW, MEMORY + IMPORTS.get(name, 0)
+        )
         for name in sorted(target.available())
     },
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,6 @@ import numpy as np
 
 LIMIT = 60.0
 """Seconds that one file may take, its making included."""
-
-MEMORY = 300 << 20
-"""Bytes that reading a file of up to 10 MB may take at most."""
 
 FRESH = 5000
 """Files after which a child is replaced, so that its peak memory means something."""
@@ -135,8 +134,11 @@ def fuzz(
 
 
 def _serve() -> None:
+    from edgemem import target
     from fuzzing.cases import CASES
 
+    # what is installed does not change here, and looking takes longer than reading a file
+    target.available = cache(target.available)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what an interpreter prints is no answer
     warnings.simplefilter("ignore")
@@ -148,14 +150,15 @@ def _serve() -> None:
             if keep is not None:
                 (Path(keep) / f"{kind}-{seed}-{number}").write_bytes(path.read_bytes())
             what, detail = _outcome(case.read, path)
-            answers.write(json.dumps({"kind": what, "detail": detail, "peak": _peak()}) + "\n")
+            peak = _peak()
+            answers.write(json.dumps({"kind": what, "detail": detail, "peak": peak}) + "\n")
             answers.flush()
 
 
 def _peak() -> int:
-    """Bytes that this program held at most; getrusage counts those of its parent as well."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    """Bytes that this process has held at most; what getrusage says may be its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) * 1024
 
 
 def _outcome(read: Callable[[Path], None], path: Path) -> tuple[str, str]:
