@@ -84,7 +84,7 @@ class FeatureCache:
             data = self.path(digit).read_bytes()
             if hashlib.sha256(data[_DIGEST_SIZE:]).digest() != data[:_DIGEST_SIZE]:
                 return self._empty()
-            arrays = load_arrays(io.BytesIO(data[_DIGEST_SIZE:]))
+            arrays = load_arrays(data[_DIGEST_SIZE:])
             shard = Shard(arrays["digests"], arrays["features"])
         except (OSError, KeyError, DataError):
             return self._empty()
