@@ -14,7 +14,7 @@ import numpy as np
 from edgemem.data.npfiles import load_arrays
 from edgemem.data.types import Features
 from edgemem.errors import AudioError, DataError, OutputError
-from edgemem.files import cache_folder, write_atomic
+from edgemem.files import cache_folder, sweep, write_atomic
 
 Compute = Callable[[Path], Features]
 Progress = Callable[[int, int], None]
@@ -134,6 +134,7 @@ def gather(
     bad : dict of int to str
         Reason, by position, of each such file.
     """
+    sweep(cache.folder / cache.key)
     features = np.zeros((len(files), *cache.shape), cache.dtype)
     digests, bad = _digests(files)
     by_digit: dict[str, list[int]] = {}

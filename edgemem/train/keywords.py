@@ -19,6 +19,7 @@ from edgemem.ops import Array
 from edgemem.quantize import Scheme
 from edgemem.runtime.detector import pooled
 from edgemem.train.batches import Batches
+from edgemem.train.checkpoint import check_arrays
 from edgemem.train.further import unfold
 from edgemem.train.fused import Fused, FusedStack
 from edgemem.train.loss import window_entropy
@@ -200,6 +201,7 @@ def fit(
 
     lesson = KeywordLesson(batches)
     found = train(layer, lesson, checkpoint, identity, resume=resume, quiet=quiet)
+    check_arrays(found.arrays, cell.params)
     return Result(cell, {**found.arrays, **cell.constants}, found.history)
 
 
@@ -243,6 +245,7 @@ def fit_further(
 
     lesson = KeywordLesson(batches)
     made = train(layer, lesson, checkpoint, identity, resume=resume, quiet=quiet)
+    check_arrays(made.arrays, stack.params)
     return Result(stack, {**made.arrays, **stack.constants}, made.history)
 
 

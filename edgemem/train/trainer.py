@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from edgemem.errors import TrainingError
 from edgemem.ops import Array
-from edgemem.train.checkpoint import Checkpoint
+from edgemem.train.checkpoint import Checkpoint, check_arrays
 from edgemem.train.fused import Fused
 from edgemem.train.network import FusedNetwork, fused_network
 from edgemem.train.progress import Progress
@@ -125,7 +125,7 @@ def train(
     TrainingError
         If the loss is no longer a number, or the checkpoint belongs to another run.
     """
-    state = Checkpoint.load(checkpoint, identity) if resume else None
+    state = _loaded(checkpoint, identity, lesson) if resume else None
     if state is not None and state.epochs >= lesson.epochs:
         return Trained(dict(state.best), tuple(dict(row) for row in state.history))
     with simulated(make_layer(), lesson.batch, lesson.seed) as (simulator, network):
@@ -135,6 +135,19 @@ def train(
             session.restore(state)
         session.train(checkpoint, identity, quiet, watch)
     return Trained(session.best, tuple(session.history))
+
+
+def _loaded(path: Path, identity: Mapping[str, Any], lesson: Lesson) -> Checkpoint:
+    """The checkpoint of a run, whose history is one of this lesson."""
+    state = Checkpoint.load(path, identity)
+    try:
+        for row in state.history:
+            lesson.score(row)
+    except KeyError as error:
+        raise TrainingError(
+            f"{path} is damaged: its history lacks {error}; remove it and start again"
+        ) from error
+    return state
 
 
 @contextmanager
@@ -176,12 +189,14 @@ class _Session:
     def restore(self, state: Checkpoint) -> None:
         """Put everything back as it was after the epoch of a checkpoint."""
         variables = self.variables()
-        shapes = {str(i): tuple(v.shape) for i, v in enumerate(variables)}
-        if shapes != {name: array.shape for name, array in state.variables.items()}:
+        kinds = {str(i): (tuple(v.shape), str(v.dtype)) for i, v in enumerate(variables)}
+        there = {name: (array.shape, str(array.dtype)) for name, array in state.variables.items()}
+        if kinds != there:
             raise TrainingError(
                 "the checkpoint was written by another version of edgemem or TensorFlow; "
                 "go on with that one, or remove the checkpoint and start again"
             )
+        check_arrays(state.best, {n: a.shape for n, a in self.network.layer.trained().items()})
         for place, variable in enumerate(variables):
             variable.assign(state.variables[str(place)])
         self.best = {name: np.asarray(a) for name, a in state.best.items()}
