@@ -18,6 +18,11 @@ SPLITS = ("train", "validation", "test")
 Features = npt.NDArray[Any]
 
 
+def printable(name: str) -> str:
+    """A file's name as text; bytes of it that are no UTF-8 become what Python writes for them."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 @dataclass(frozen=True)
 class Skipped:
     """One file that was left out.
@@ -45,17 +50,28 @@ class Report:
     skipped : tuple of Skipped
         Every file that was not, with its reason.
     notes : tuple of str
-        Remarks about the whole set, for example files that a list names and that are not there.
+        Remarks about the whole set, for example speakers that are in two splits.
+    missing : tuple of str
+        Files that a list names and that are not there.
     """
 
     read: int = 0
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def __add__(self, other: Report) -> Report:
         return Report(
-            self.read + other.read, self.skipped + other.skipped, self.notes + other.notes
+            self.read + other.read,
+            self.skipped + other.skipped,
+            self.notes + other.notes,
+            self.missing + other.missing,
         )
+
+    @property
+    def whole(self) -> bool:
+        """Whether every file was used, and every one that a list names is there."""
+        return not self.skipped and not self.missing
 
     @property
     def reasons(self) -> dict[str, int]:

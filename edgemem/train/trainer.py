@@ -214,9 +214,9 @@ class _Session:
             found = lesson.judge(self.simulator, self.network, epoch)
             seconds = round(time.monotonic() - began, 3)
             row = {"epoch": epoch + 1, "loss": loss, **found, "seconds": seconds}
-            if lesson.score(row) > max(map(lesson.score, self.history), default=-math.inf):
-                self.best = self.network.layer.trained()
             self.history.append(row)
+            if best_row(self.history, lesson) is row:
+                self.best = self.network.layer.trained()
             variables = {str(i): v.numpy() for i, v in enumerate(self.variables())}
             Checkpoint(identity, variables, self.best, tuple(self.history)).save(checkpoint)
             progress.epoch(row, lesson.told(row))
@@ -249,7 +249,19 @@ class _Session:
 
 def best_row(history: Sequence[Mapping[str, float]], lesson: Lesson) -> Mapping[str, float]:
     """The row of the epoch whose arrays were kept."""
-    return max(history, key=lesson.score)
+    return best_by(history, lesson.score)
+
+
+def best_by(
+    history: Sequence[Mapping[str, float]], score: Callable[[Mapping[str, float]], float]
+) -> Mapping[str, float]:
+    """The row with the best score; among equals the one with the least loss, on validation data
+    where it was measured, and then the first."""
+
+    def standing(row: Mapping[str, float]) -> tuple[float, float]:
+        return score(row), -row.get("validation_loss", row["loss"])
+
+    return max(history, key=standing)
 
 
 def diverged(what: str, epoch: int) -> TrainingError:
