@@ -265,6 +265,7 @@ def _check_values(config: FrontEnd) -> None:
             f"n_mfcc must be at most n_mels, {config.n_mels}",
             config.n_mfcc,
         ),
+        (abs(config.floor_db) <= 1000, "floor_db must lie within 1000 dB", config.floor_db),
         (config.gain != 0, "gain must not be zero", config.gain),
         (
             config.low is None or config.high is None or config.low < config.high,
