@@ -126,7 +126,8 @@ def _archived(path: Path, md5: str, largest: int) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             return {name: _member(archive, f"{FOLDER}/{name}", largest) for name in FILES}
     except (tarfile.TarError, *DAMAGE) as error:
-        raise DataError(f"{path} is damaged ({error}); {WHERE}") from error
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} is damaged ({reason}); {WHERE}") from error
 
 
 def _member(archive: tarfile.TarFile, name: str, largest: int) -> bytes:

@@ -355,7 +355,9 @@ def _names(root: Path) -> tuple[list[str], list[Skipped]]:
         if printable(name) == name:
             names.append(name)
         else:
-            skipped.append(Skipped(printable(name), "a file or folder whose name is not UTF-8"))
+            skipped.append(
+                Skipped(printable(name), "a name that is not UTF-8 or holds control characters")
+            )
     return names, skipped
 
 

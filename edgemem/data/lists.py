@@ -6,17 +6,18 @@ import csv
 import io
 import posixpath
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
 
+from edgemem.data.types import printable
 from edgemem.errors import DataError
 from edgemem.reading import DamageError, read_bytes, shown
 
 _LARGEST = 64 << 20
-_NAMED = 3
+_NAMED, _LONGEST = 3, 80
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -88,11 +89,16 @@ class Listed:
         """A remark about the files that are not there."""
         if not self.missing:
             return []
-        some = ", ".join(self.missing[:_NAMED]) + (", ..." if len(self.missing) > _NAMED else "")
+        some = _some(self.missing)
         all_of_them = "" if self.files else "; all of its names are such, expected WORD/FILE"
         return [
             f"{path.name} names {len(self.missing)} files that are not there: {some}{all_of_them}"
         ]
+
+
+def _some(names: Sequence[str]) -> str:
+    texts = [printable(name)[:_LONGEST] for name in names[:_NAMED]]
+    return ", ".join(texts) + (", ..." if len(names) > _NAMED else "")
 
 
 def read_list(path: Path, place: Place) -> Listed:
@@ -161,7 +167,7 @@ def _rows(path: Path) -> Iterator[tuple[str, str]]:
         columns = {str(name) for name in reader.fieldnames or ()}
         if not {"file", "class"} <= columns:
             raise DataError(
-                f"{path} has the columns {', '.join(sorted(columns)) or 'none'}; "
+                f"{path} has the columns {_some(sorted(columns)) or 'none'}; "
                 "expected a first line with file,class"
             )
         for row in reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,13 @@ SPLITS = ("train", "validation", "test")
 
 Features = npt.NDArray[Any]
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 def printable(name: str) -> str:
-    """A file's name as text; bytes of it that are no UTF-8 become what Python writes for them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    """A file's name as text: what is no UTF-8, and what a terminal might obey, is spelled out."""
+    text = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 @dataclass(frozen=True)
