@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from edgemem.data.cache import Progress
     from edgemem.data.scenes.material import Where
     from edgemem.data.scenes.schedule import Plan
+    from edgemem.data.splits import SpeakerRule
     from edgemem.evaluate.streaming.study import Running, Take
     from edgemem.runtime.network import Network
     from edgemem.runtime.rule import DetectorConfig
@@ -176,6 +178,7 @@ def run(
     split: str | None,
     protocol: str | None,
     background: Path | None,
+    speaker: SpeakerRule,
     as_json: bool,
     given: Mapping[str, Any],
 ) -> None:
@@ -186,6 +189,7 @@ def run(
     tuning = given["tune"]
     plan = plan_of(given)
     where = where_of(data, split or _split(tuning), protocol, background, given)
+    where = replace(where, speaker=speaker)
     network = open_network(file)
     if tuning:
         _check_tuning(network.path, where.split, plan.hours, given)

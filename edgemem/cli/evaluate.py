@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgemem.cli import _streaming
+from edgemem.cli._speakers import rule_of, speaker_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,7 @@ FOLDER = click.Path(path_type=Path)
     help="Hear that much background before each clip, and reset the state before that.",
 )
 @click.option("--background", type=FOLDER, help="Folder of background noise.")
+@speaker_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_streaming.options
 def command(
@@ -47,6 +49,8 @@ def command(
     split: str | None,
     carry: float,
     background: Path | None,
+    speaker: str,
+    test_speakers: int | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -60,8 +64,9 @@ def command(
     keywords, and the time from the end of a word to its event.
     """
     _streaming.check_use(stream, carry, given)
+    rule = rule_of(speaker, test_speakers)
     if stream:
-        _streaming.run(file, data, split, protocol, background, as_json, given)
+        _streaming.run(file, data, split, protocol, background, rule, as_json, given)
         return
     from edgemem.cli._progress import progress
     from edgemem.evaluate.clips import evaluate_clips
@@ -69,7 +74,9 @@ def command(
     from edgemem.runtime.network import open_network
 
     network = open_network(file)
-    scores = evaluate_clips(network, data, protocol, split or "test", carry, background, progress)
+    scores = evaluate_clips(
+        network, data, protocol, split or "test", carry, background, progress, speaker=rule
+    )
     times = latency(network)
     if as_json:
         about = {"file": str(network.path), "carry": carry, "latency": times.to_dict()}

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgemem.cli._speakers import rule_of, speaker_options
 from edgemem.cli._tasks import TaskGroup
 from edgemem.cli._training import check_extras, layer_values, stopped
 from edgemem.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgemem.data import DataSet
+    from edgemem.data.splits import SpeakerRule
     from edgemem.model import Model
     from edgemem.train.recipes import Recipe
     from edgemem.train.run import Last
@@ -60,6 +62,7 @@ def command() -> None:
     type=click.Path(exists=True, path_type=Path),
     help="More recordings, all of whose words are other words, for example of another language.",
 )
+@speaker_options
 @click.option("--cache", default=None, type=click.Path(path_type=Path), help="Folder for features.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training clips.")
 @click.option("--batch", type=click.IntRange(1), help="Clips in a batch.")
@@ -150,6 +153,8 @@ def kws(
     frontend: str | None,
     background: Path | None,
     others: Path | None,
+    speaker: str,
+    test_speakers: int | None,
     cache: Path | None,
     layers: tuple[str, ...],
     qat: bool,
@@ -208,7 +213,8 @@ def kws(
     if model and not (qat or aware):
         last = _in_floats(_schedule(recipe, model, given.get("epochs"), given))
     try:
-        data = _load(root, protocol, frontend, background, others, cache, seed, quiet)
+        rule = rule_of(speaker, test_speakers)
+        data = _load(root, protocol, frontend, background, others, rule, cache, seed, quiet)
         source = root.name if others is None else f"{root.name}, others: {others.name}"
         summary = _train(
             data, source, recipe, last, model, name or out.stem, out, seed, resume, quiet
@@ -325,6 +331,7 @@ def _load(
     frontend: str | None,
     background: Path | None,
     others: Path | None,
+    rule: SpeakerRule,
     cache: Path | None,
     seed: int,
     quiet: bool,
@@ -341,6 +348,8 @@ def _load(
         cache=cache,
         seed=seed,
         background=background,
+        speaker=rule,
+        complete=others is None,
     )
     if others is not None:
         data = with_others(data, others, cache, seed)

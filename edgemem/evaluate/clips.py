@@ -14,9 +14,11 @@ import numpy.typing as npt
 from edgemem.data.background import Recording, cuts
 from edgemem.data.cache import reason_of
 from edgemem.data.clips import list_clips, read_samples
+from edgemem.data.layouts import DEFAULT_SPEAKER
 from edgemem.data.protocols import SILENCE
 from edgemem.data.readers import piece
 from edgemem.data.source import open_source
+from edgemem.data.splits import SpeakerRule
 from edgemem.data.types import Clip, Report, Skipped
 from edgemem.errors import AudioError, ConfigError, DataError
 from edgemem.runtime.detector import decide
@@ -84,6 +86,8 @@ def evaluate_clips(
     carry: float = 0.0,
     background: Path | None = None,
     progress: Progress = iter,
+    *,
+    speaker: SpeakerRule = DEFAULT_SPEAKER,
 ) -> ClipScores:
     """Accuracy of a network on the clips of a data set.
 
@@ -104,6 +108,8 @@ def evaluate_clips(
         Folder of recordings of background noise, used beside the set's own.
     progress : callable
         Wraps the clips, to show how far it is.
+    speaker : SpeakerRule
+        Where the speaker stands in file names, and how many are held out: as for training.
 
     Raises
     ------
@@ -117,7 +123,13 @@ def evaluate_clips(
     name = protocol or network.protocol or None
     rate = network.frontend.sample_rate
     clips, listed = list_clips(
-        root, name, split, labels=network.labels, background=background, seed=_SEED
+        root,
+        name,
+        split,
+        labels=network.labels,
+        background=background,
+        seed=_SEED,
+        speaker=speaker,
     )
     before = None
     if carry > 0:
