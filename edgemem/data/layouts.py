@@ -12,8 +12,9 @@ from pathlib import Path
 from edgemem.data.splits import SpeakerRule, crossing, split_of
 from edgemem.data.types import Report, Skipped
 from edgemem.errors import DataError
+from edgemem.runtime.soundfiles import ENDINGS
 
-SOUND = (".wav", ".flac")
+SOUND = ENDINGS
 PICTURE = (".jpg", ".jpeg", ".png")
 ARRAY = (".npy",)
 KINDS = {"sound": SOUND, "picture": PICTURE, "array": ARRAY}
