@@ -26,6 +26,7 @@ from edgemem.ir import Graph, trace
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
 from edgemem.quantize.rounding import rounded_network
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.rule import DetectorConfig
 
 FORMAT = 2
@@ -87,6 +88,8 @@ class Model:
         What is known of the training: data, seed, figures (JSON values).
     scheme : Scheme, optional
         Widths and formats of the integer form that training fixed.
+    crop : Crop
+        What of a recording it was trained on; it is evaluated on the same.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Model:
     validation: Sample
     card: Mapping[str, Any] = field(default_factory=dict)
     scheme: Scheme | None = None
+    crop: Crop = SECOND
 
     def __post_init__(self) -> None:
         if self.frontend.n_features != self.cell.n_in:
@@ -174,6 +178,8 @@ def to_bytes(model: Model) -> bytes:
         "digest": model.digest,
         "card": dict(model.card),
     }
+    if model.crop != SECOND:
+        plan["crop"] = model.crop.to_dict()
     if model.scheme is not None:
         plan["scheme"] = model.scheme.to_dict()
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -259,6 +265,7 @@ def _build(path: Path, plan: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
         },
         labels=tuple(plan["labels"]),
         protocol=str(plan["protocol"]),
+        crop=Crop.from_dict(plan.get("crop", {})),
         detector=DetectorConfig.from_dict(plan["detector"]),
         calibration=sample("calibration"),
         validation=sample("validation"),

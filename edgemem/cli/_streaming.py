@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from edgemem.data.scenes.material import Where
     from edgemem.data.scenes.schedule import Plan
     from edgemem.evaluate.streaming.study import Running, Take
+    from edgemem.runtime.crop import Crop
     from edgemem.runtime.network import Network
     from edgemem.runtime.rule import DetectorConfig
 
@@ -170,6 +172,7 @@ def run(
     split: str | None,
     protocol: str | None,
     background: Path | None,
+    kept: Callable[[Crop], Crop],
     as_json: bool,
     given: Mapping[str, Any],
 ) -> None:
@@ -181,6 +184,7 @@ def run(
     plan = plan_of(given)
     where = where_of(data, split or _split(tuning), protocol, background, given)
     network = open_network(file)
+    where = replace(where, crop=kept(network.crop))
     if tuning:
         _check_tuning(network.path, where.split, plan.hours, given)
     with progress_of("reading") as progress:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgemem.runtime.crop import SECOND, Crop
+
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
 
@@ -150,6 +152,8 @@ class DataSet:
         Background noise of the training split: for silence clips and for mixing.
     report : Report
         What was read and what was skipped.
+    crop : Crop
+        What was kept of each recording; stored in the model.
     """
 
     labels: tuple[str, ...]
@@ -160,3 +164,4 @@ class DataSet:
     test: Clips
     background: Features
     report: Report
+    crop: Crop = SECOND

@@ -58,6 +58,7 @@ def make_model(
             **card,
         },
         scheme=result.scheme,
+        crop=data.crop,
     )
 
 
