@@ -38,6 +38,10 @@ _INSTALL = "pip install 'edgemem[audio]'"
 _CONVERT = "convert it with: sox IN -r 16000 -c 1 -b 16 -e signed-integer OUT.wav"
 # Values of all channels that are decoded at once: a file may promise any number of samples.
 _PIECE = 1 << 18
+# Bytes: a file in a pipe is held as a whole, since headers are sought in.
+_MOST_OF_A_PIPE = 1 << 27
+# Frames of a file whose header gives no length, in libsndfile.
+_UNKNOWN = 2**63 - 1
 # Of floats, full scale being 1: what lies beyond is no sound, and may leave the range of numbers.
 _LOUDEST = 1000.0
 _SUBTYPES = {
@@ -210,9 +214,19 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise MissingExtraError("reading FLAC", "soundfile", "audio")
     try:
         with path.open("rb") as file:
-            yield file if file.seekable() else io.BytesIO(file.read())
+            yield file if file.seekable() else _held(file, path)
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _held(pipe: BinaryIO, path: Path) -> BinaryIO:
+    data = pipe.read(_MOST_OF_A_PIPE + 1)
+    if len(data) > _MOST_OF_A_PIPE:
+        raise AudioError(
+            f"{path} is a pipe that gives more than {_MOST_OF_A_PIPE >> 20} MiB; give a file, or "
+            "raw 16-bit PCM on standard input"
+        )
+    return io.BytesIO(data)
 
 
 def _look(file: BinaryIO, path: Path) -> tuple[About, wav.Layout | None]:
@@ -238,7 +252,8 @@ def _by_libsndfile(file: BinaryIO, path: Path, head: bytes) -> About:
         )
     with _errors(path, soundfile), soundfile.SoundFile(wav.Spans(file)) as clip:
         width = _WIDTHS.get(clip.subtype, clip.subtype)
-        return About(clip.samplerate, clip.channels, width, clip.frames)
+        known = 0 < clip.frames < _UNKNOWN
+        return About(clip.samplerate, clip.channels, width, clip.frames if known else 0, not known)
 
 
 def _plain(sound: wav.Spans, block: int) -> Iterator[Samples]:
@@ -288,6 +303,8 @@ def _decoder(soundfile: ModuleType, file: BinaryIO, found: About, layout: wav.La
 def _mono(clip: Any, path: Path, found: About) -> Iterator[npt.NDArray[np.float32]]:
     """Sound of all channels, averaged, piece by piece: no promise of a header is allocated."""
     held = 0
+    # Else soundfile trusts the header, and seeks after each piece, which a stream does not allow.
+    clip.seekable = lambda: False
     while len(values := clip.read(max(1, _PIECE // found.channels), "float32", always_2d=True)):
         held += len(values)
         if not np.isfinite(values).all():
@@ -333,7 +350,8 @@ def _errors(path: Path, soundfile: ModuleType) -> Iterator[None]:
     except (soundfile.SoundFileError, MemoryError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):
             raise
+        reason = getattr(error, "error_string", error)
         if path.suffix.lower() == ".wav":
-            raise AudioError(f"{path} is no PCM wav file ({error}); {_CONVERT}") from error
+            raise AudioError(f"{path} is no PCM wav file ({reason}); {_CONVERT}") from error
         kind = "FLAC file" if path.suffix.lower() == ".flac" else "sound file"
-        raise AudioError(f"{path} is no readable {kind} ({error}); copy it again") from error
+        raise AudioError(f"{path} is no readable {kind} ({reason}); copy it again") from error

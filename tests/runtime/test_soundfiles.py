@@ -189,6 +189,46 @@ def test_an_absurd_length_of_a_flac_takes_no_memory(frames: int, tmp_path: Path)
         tracemalloc.stop()
 
 
+def test_a_flac_out_of_a_pipe_gives_no_length_and_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    flac_that_promises(path, 0)
+    notes = Notes(16000)
+    assert read_clip(path, notes=notes).tolist() == [0] * 4000
+    assert "its header gives no length" in notes.lines()[0]
+
+
+def test_an_au_out_of_a_pipe_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "a.au"
+    sound = np.arange(-50, 50).astype(np.int16)
+    head = struct.pack(">IIIII", 24, 0xFFFFFFFF, 3, 16000, 1)
+    path.write_bytes(b".snd" + head + sound.astype(">i2").tobytes())
+    assert read_clip(path).tolist() == sound.tolist()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("container", [*LOSSLESS, "OGG", "MP3"])
+def test_no_damage_escapes_as_another_error_or_as_a_traceback(
+    container: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    path = tmp_path / f"a.{container.lower()}"
+    soundfile.write(path, rng.uniform(-0.5, 0.5, 2000), 16000, format=container)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for place in rng.integers(0, min(100, len(data)), rng.integers(1, 4)):
+            data[place] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.integers(0, 256)])
+        path.write_bytes(data[: rng.integers(1, len(data))] if rng.uniform() < 0.3 else data)
+        try:
+            read_clip(path)
+        except AudioError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 20
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_hours_in_few_bytes_are_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, np.zeros(500_000, np.int16), 16000, "PCM_16")

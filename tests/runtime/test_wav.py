@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import threading
 import wave
 from pathlib import Path
 
@@ -172,15 +174,24 @@ def test_no_damage_escapes_as_another_error(data: st.DataObject) -> None:
 
 
 def test_a_pipe_is_a_file(tmp_path: Path) -> None:
-    import os
-    import threading
-
     path = tmp_path / "pipe.wav"
     os.mkfifo(path)
     data = riff(FMT, chunk(b"data", SOUND, 0xFFFFFFFF), size=0xFFFFFFFF)
     writer = threading.Thread(target=path.write_bytes, args=(data,))
     writer.start()
     assert told(path)[0] == SAMPLES.tolist()
+    writer.join()
+
+
+def test_a_pipe_without_end_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgemem.runtime.soundfiles._MOST_OF_A_PIPE", 50)
+    path = tmp_path / "pipe.wav"
+    os.mkfifo(path)
+    data = WHOLE["plain"] + bytes(100)
+    writer = threading.Thread(target=path.write_bytes, args=(data,))
+    writer.start()
+    with pytest.raises(AudioError, match="is a pipe that gives more than"):
+        read_clip(path)
     writer.join()
 
 
