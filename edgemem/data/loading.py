@@ -153,12 +153,12 @@ class _Loader:
 
     def _stored(self, clips: Sequence[Clip]) -> tuple[Features, list[Clip], Report]:
         """Features of files; those that cannot be used are left out and reported."""
-        if self.source.found.kind == "sound":
-            self.survey.look(clips)
         features, bad = self.store.features(clips)
         keep = [position for position in range(len(clips)) if position not in bad]
         skipped = tuple(Skipped(clips[p].name, reason) for p, reason in sorted(bad.items()))
         good = [clips[position] for position in keep]
+        if self.source.found.kind == "sound":
+            self.survey.look(good)
         return (features[keep] if bad else features), good, Report(len(good), skipped)
 
     def _with(self, features: Features, made: Sequence[Clip]) -> Features:

@@ -133,8 +133,6 @@ def evaluate_clips(
         seed=_SEED,
         seconds=part.seconds,
     )
-    survey = Survey(part, rate)
-    survey.look(clips)
     before = None
     if carry > 0:
         recordings = open_source(root, name, None, background).recordings
@@ -144,6 +142,9 @@ def evaluate_clips(
         return read_samples(clip, rate, part.seconds, part.center)
 
     scores = score_clips(network.listener(), progress(clips), read, before)
+    survey = Survey(part, rate)
+    bad = {item.name for item in scores.report.skipped}
+    survey.look(clip for clip in clips if clip.name not in bad)
     return replace(scores, report=listed + scores.report + Report(notes=survey.notes()))
 
 

@@ -94,7 +94,7 @@ class About:
     @property
     def seconds(self) -> float:
         """Length."""
-        return self.frames / self.rate
+        return self.frames / max(1, self.rate)
 
     def __str__(self) -> str:
         return f"{self.rate} Hz, {self.channels} channel(s), {self.width}"

@@ -145,9 +145,12 @@ def test_other_rates_are_counted_once(
 
 @pytest.mark.usefixtures("bare")
 def test_without_the_extra_check_says_the_remedy(
-    tone_set: Path, tone: Callable[..., Samples], write_wav: Callable[..., Path]
+    tone_file: Path, tone_set: Path, tone: Callable[..., Samples], write_wav: Callable[..., Path]
 ) -> None:
     write_wav(tone_set / "low" / "ab0_nohash_0.wav", tone("low"), rate=8000)
+    scores = evaluate_clips(open_network(tone_file), tone_set)
+    assert len(scores.report.skipped) == 1 and not scores.report.notes
     told = edgemem("data", "check", tone_set, "--protocol", "folders").output
+    assert "note" not in told
     assert "1 x 8000 Hz, 1 channel(s), 16 bits; convert it with: sox" in told
     assert "pip install 'edgemem[audio]'" in told
