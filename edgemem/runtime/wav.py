@@ -24,6 +24,8 @@ _MAGIC = (b"RIFF", b"RF64", b"BW64")
 # Of the sixteen bytes that name the coding of an extensible header, the first two are the old code.
 _CODING = bytes.fromhex("000000001000800000aa00389b71")
 _MOST_CHUNKS = 10_000
+_HEADER = b"WAVEfmt "
+_SEARCHED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,7 @@ class _Walk:
         self.chunks += 1
         left = self.end - start
         if name in _MAGIC or (name == b"fmt " and self._format):
-            raise AudioError(
-                f"{self.path} changes its format on the way: behind its sound a second header "
-                "begins; give each recording a file of its own"
-            )
+            raise self._joined()
         if name == b"data":
             return self._data(file, size, start)
         if size > left:
@@ -141,6 +140,8 @@ class _Walk:
         left = self.end - start
         endless = size > left and size >= UNFINISHED
         if endless or (size == 0 and left and not _chained(file, start, self.end)):
+            if _begins_again(file, start):
+                raise self._joined()
             self._unfinished = True
             self._spans.append((start, left))
             return None
@@ -153,6 +154,12 @@ class _Walk:
             )
         self._spans.append((start, size))
         return _after(file, start, size)
+
+    def _joined(self) -> AudioError:
+        return AudioError(
+            f"{self.path} changes its format on the way: behind its sound a second header "
+            "begins; give each recording a file of its own"
+        )
 
     def _read_format(self, data: bytes) -> tuple[int, int, int, int]:
         if len(data) < 16:
@@ -194,6 +201,17 @@ def _after(file: BinaryIO, start: int, size: int) -> int:
 
 def _is_name(data: bytes) -> bool:
     return len(data) == 4 and all(32 <= byte < 127 for byte in data) and data[0] != 32
+
+
+def _begins_again(file: BinaryIO, start: int) -> bool:
+    """Whether another wav header comes in sound without a length, as ``cat`` leaves it."""
+    file.seek(start)
+    tail = b""
+    while data := file.read(_SEARCHED):
+        if _HEADER in tail + data:
+            return True
+        tail = data[1 - len(_HEADER) :]
+    return False
 
 
 def _chained(file: BinaryIO, start: int, end: int) -> bool:

@@ -23,6 +23,8 @@ from edgemem.data.clips import read_samples
 from edgemem.data.types import Clip
 from edgemem.errors import ConfigError
 from edgemem.evaluate.clips import evaluate_clips
+from edgemem.evaluate.pair import recordings
+from edgemem.evaluate.subject import recorded
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, save, to_bytes
 from edgemem.model import load as load_model
@@ -102,6 +104,22 @@ def test_the_usual_choice_changes_no_file(tone_model: Model) -> None:
     sequences = np.random.default_rng(0).uniform(-50, 0, (4, 30, 4)).astype(np.float32)
     data, _ = conversion.convert(tone_model, "reference", calibration=sequences)
     assert "crop" not in artefact.from_bytes(data, "test").manifest
+
+
+def test_comparison_and_simulation_hear_the_same_part(
+    late: Path, tone_model: Model, tmp_path: Path
+) -> None:
+    model = replace(tone_model, crop=Crop(1.0, center=True))
+    save(model, tmp_path / "a.model")
+    path = late / "low" / "ab0_nohash_0.wav"
+    wanted = read_samples(Clip(path, "low", ""), RATE, 1.0, center=True)
+    listed, _ = recordings(open_network(tmp_path / "a.model"), late)
+    (one,) = [item for item in listed if item.clip.path == path]
+    np.testing.assert_array_equal(one.read(one.clip, RATE), wanted)
+    heard = recorded(model, late)
+    assert heard.features.shape == (12, *model.frontend.features(wanted).shape)
+    features = model.frontend.features(wanted)
+    assert any(np.array_equal(clip, features) for clip in heard.features)
 
 
 def test_load_keeps_the_part_and_says_so(late: Path, tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ REFUSED = {
     "chunks that do not meet": (riff(FMT, chunk(b"LIST", b"abcd", 4000)), "do not meet"),
     "two formats": (riff(FMT, chunk(b"data", SOUND), FMT), "changes its format"),
     "two files": (2 * riff(FMT, chunk(b"data", SOUND)), "changes its format"),
+    "two streams": (2 * riff(FMT, chunk(b"data", SOUND, 0xFFFFFFFF)), "changes its format"),
     "many chunks": (riff(FMT, 10_001 * chunk(b"junk", b"")), "more than 10000 chunks"),
 }
 
@@ -158,6 +159,17 @@ def test_what_is_written_is_read_by_the_standard_library(values: list[int], rate
     with wave.open(io.BytesIO(data)) as clip:
         assert clip.getparams()[:4] == (1, 2, rate, len(values))
         assert np.frombuffer(clip.readframes(len(values)), "<i2").tolist() == values
+
+
+@pytest.mark.parametrize("before", range(180, 220))
+def test_a_second_header_is_found_wherever_it_begins(
+    before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgemem.runtime.wav._SEARCHED", 100)
+    head = riff(FMT, chunk(b"data", b"", 0xFFFFFFFF))
+    (tmp_path / "a.wav").write_bytes(head + bytes(2 * before) + head + SOUND)
+    with pytest.raises(AudioError, match="changes its format"):
+        read_clip(tmp_path / "a.wav")
 
 
 @given(st.data())
