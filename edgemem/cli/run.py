@@ -38,7 +38,7 @@ def command(file: str, clips: tuple[str, ...], plot: Path | None) -> None:
     A clip that cannot be read is named on standard error, the others are heard all the same, and
     the exit status is 1.
     """
-    from edgemem.errors import AudioError, ConfigError
+    from edgemem.errors import AudioError, ConfigError, MissingExtraError
     from edgemem.runtime.network import open_network
     from edgemem.runtime.soundfiles import Notes
 
@@ -53,7 +53,7 @@ def command(file: str, clips: tuple[str, ...], plot: Path | None) -> None:
         listener.reset()
         try:
             _hear(listener, _blocks(clip, rate, notes), {"file": clip} if len(clips) > 1 else {})
-        except AudioError as error:
+        except (AudioError, MissingExtraError) as error:
             click.echo(f"Error: {error}", err=True)
             failed = True
     for note in notes.lines():

@@ -211,7 +211,7 @@ def blocks(
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """A file that can be sought in; a pipe is read to its end first."""
     if path.suffix.lower() == ".flac" and _package("soundfile") is None:
-        raise MissingExtraError("reading FLAC", "soundfile", "audio")
+        raise MissingExtraError(f"reading {path}", "soundfile", "audio")
     try:
         with path.open("rb") as file:
             yield file if file.seekable() else _held(file, path)

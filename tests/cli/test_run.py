@@ -69,11 +69,14 @@ def test_a_bad_clip_does_not_silence_the_others(
 ) -> None:
     bad = write_wav(tmp_path / "bad.wav", sound, rate=44100)
     good = write_wav(tmp_path / "good.wav", sound)
-    result = run(tone_file, bad, good)
+    flac = tmp_path / "bad.flac"
+    flac.write_bytes(b"fLaC")
+    result = run(tone_file, bad, flac, good)
     assert result.exit_code == 1
     assert [json.loads(line)["file"] for line in result.stdout.splitlines()] == [str(good)] * 2
     assert result.stderr.startswith(f"Error: {bad} is 44100 Hz, 1 channel(s), 16 bits; expected")
-    assert result.stderr.count("\n") == 1
+    assert result.stderr.count("\n") == 2
+    assert f"reading {flac} needs the package soundfile" in result.stderr
 
 
 def test_sound_of_any_kind_gives_the_same_events_and_one_note(
