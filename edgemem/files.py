@@ -59,6 +59,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         beside.replace(path)
 
 
+def cache_folder(name: str) -> Path:
+    """``$XDG_CACHE_HOME/edgemem/NAME``, or the same under ``~/.cache``: may be removed at any time.
+
+    Raises
+    ------
+    OutputError
+        If nobody says where this user's files are.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "edgemem" / name
+    except RuntimeError as error:
+        raise OutputError(f"no folder to keep {name} in ({error}); set HOME") from error
+
+
 def check_writable(path: Path) -> None:
     """Refuse a ``path`` that could not be written, before long work is spent on its content.
 
@@ -97,12 +112,6 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> b
     """The .npz file of ``arrays``: equal arrays give equal bytes."""
     entries = {f"{name}.npy": npy_bytes(array) for name, array in arrays.items()}
     return zip_bytes(entries, compress=compress)
-
-
-def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; nothing in it is executed."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def _refuse_special(path: Path) -> None:

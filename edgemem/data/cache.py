@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 from edgemem.data.npfiles import load_arrays
 from edgemem.data.types import Features
 from edgemem.errors import AudioError, DataError, OutputError, SoundFormatError
-from edgemem.files import write_atomic
+from edgemem.files import cache_folder, write_atomic
 
 Compute = Callable[[Path], Features]
 Progress = Callable[[int, int], None]
@@ -26,8 +25,7 @@ _PROGRESS_STEP = 256
 
 def default_folder() -> Path:
     """``$XDG_CACHE_HOME/edgemem/features``, or the same under ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "edgemem" / "features"
+    return cache_folder("features")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,7 +43,7 @@ class Crop:
 
     def __post_init__(self) -> None:
         number = isinstance(self.seconds, (int, float)) and not isinstance(self.seconds, bool)
-        if not number or not math.isfinite(self.seconds) or not 0 < self.seconds <= LONGEST:
+        if not number or not 0 < self.seconds <= LONGEST:
             raise ConfigError(
                 f"clips of {self.seconds} s; expected a finite number above 0, at most {LONGEST:g}"
             )

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError, TrainingError
-from edgemem.files import DAMAGE, check_writable, npz_bytes, read_npz, write_atomic
+from edgemem.files import DAMAGE, check_writable, npz_bytes, write_atomic
+from edgemem.reading import read_npz
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

@@ -14,6 +14,10 @@ from edgemem.files import DAMAGE
 
 from .network import DEFAULTS, FIELDS, Edge, Network, Node
 
+_UNPACKED = 1 << 24
+_TIMES = 3
+"""Bytes that one data set may have, or times the size of its file."""
+
 _DEEPEST = 8
 """Graphs within graphs; more are taken for a file whose links go round in a circle."""
 
@@ -100,17 +104,27 @@ def _graph(group: Any, prefix: str, depth: int) -> _Part:
 def _kind(group: Any, name: str) -> str:
     if "type" not in group:
         raise GraphError(f"node {name!r} does not say of which kind it is")
-    return _text(group["type"][()])
+    return _text(_value(group, "type"))
 
 
 def _node(group: Any, name: str) -> Node:
     kind = _kind(group, name)
     wanted = (*FIELDS.get(kind, ()), *DEFAULTS.get(kind, {}))
-    return Node(kind, {key: np.asarray(group[key][()]) for key in wanted if key in group})
+    return Node(kind, {key: np.asarray(_value(group, key)) for key in wanted if key in group})
+
+
+def _value(group: Any, key: str) -> Any:
+    """A data set, if the file has room for what it announces."""
+    dataset = group[key]
+    # packed values, and those that stand for all of an array, take less room than they need
+    size = getattr(dataset, "nbytes", None)
+    if size is None or size > max(_UNPACKED, _TIMES * dataset.file.id.get_filesize()):
+        raise GraphError(f"{key!r} is no array, or announces more values than the file holds")
+    return dataset[()]
 
 
 def _edges(group: Any) -> list[Edge]:
-    edges = np.asarray(group["edges"][()])
+    edges = np.asarray(_value(group, "edges"))
     if not edges.size:
         return []
     return [(_text(source), _text(target)) for source, target in edges]

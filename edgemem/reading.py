@@ -1,0 +1,450 @@
+"""Strict reading of what comes in a file: sizes bounded before memory is taken, types and ranges
+checked before anything else looks at a value.
+
+A description in JSON is held against a *shape of values*, such as
+``Record({"steps": Whole(1, 4096), "labels": ListOf(TEXT, 1024)})``: one table says what may come.
+Whoever reads on may then take every field for what it is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgemem.errors import EdgememError
+
+LARGEST_FILE = 1 << 30
+"""Bytes; a network of a thousand million weights is for another program."""
+
+LARGEST_TEXT = 2 << 20
+"""Bytes of one JSON text."""
+
+MOST_ENTRIES = 4096
+"""Files within an archive."""
+
+_DIRECTORY = MOST_ENTRIES * 128
+"""Bytes of an archive's directory."""
+
+_UNPACKED = 16 << 20
+_TIMES = 3
+"""An archive unpacks to so many bytes, or to so many times its own size."""
+
+_DIGITS = 20
+"""Digits of a whole number: those of 64 bits."""
+
+_SHOWN = 60
+
+
+class DamageError(EdgememError, ValueError):
+    """Part of a file that no edgemem wrote: the message says which part, and what is wrong."""
+
+
+# bytes
+
+
+def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """The contents of a file, if it is one and not larger than ``largest`` bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    DamageError
+        If it is larger, or a device that has no end.
+    """
+    with path.open("rb") as file:
+        if stat.S_ISCHR(path.stat().st_mode):
+            raise DamageError("is a device, not a file")
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise DamageError(f"is larger than {largest:,} bytes")
+    return data
+
+
+def read_zip(data: bytes, *, stored: bool = False) -> tuple[int, dict[str, bytes]]:
+    """Where the archive at the end of ``data`` begins, and its files by name.
+
+    Parameters
+    ----------
+    data : bytes
+        Something, perhaps nothing, and an archive without a comment, as edgemem writes it.
+    stored : bool
+        Whether its files are uncompressed; a compressed one is refused then.
+
+    Raises
+    ------
+    DamageError
+        If it is damaged, holds a file twice, or unpacks to more than three times its own size and
+        16 MiB.
+    """
+    _check_end(data)
+    limit = len(data) if stored else max(_UNPACKED, _TIMES * len(data))
+    kinds = (zipfile.ZIP_STORED,) if stored else (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = archive.infolist()
+            _check_entries(files, kinds, limit)
+            start = min((file.header_offset for file in files), default=len(data))
+            return start, {file.filename: _unpacked(archive, file) for file in files}
+    except (*_ZIP, ValueError) as error:
+        raise error if isinstance(error, DamageError) else DamageError(str(error)) from error
+
+
+_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    KeyError,
+    IndexError,
+)
+"""What :mod:`zipfile` raises for damage of one kind or another."""
+
+
+def _check_end(data: bytes) -> None:
+    """The record at the end: one directory, of a size that is worth reading, and no comment."""
+    end = data[-22:]
+    if len(end) < 22 or end[:4] != b"PK\5\6" or end[-2:] != b"\0\0":
+        raise DamageError("no archive stands at its end")
+    if data[-42:-38] == b"PK\6\7":
+        raise DamageError("its archive is of the kind for more than 4 GiB")
+    size, entries = int.from_bytes(end[12:16], "little"), int.from_bytes(end[10:12], "little")
+    if size > _DIRECTORY or entries > MOST_ENTRIES:
+        raise DamageError(f"its archive says that it holds more than {MOST_ENTRIES:,} files")
+
+
+def _check_entries(files: list[zipfile.ZipInfo], kinds: Collection[int], limit: int) -> None:
+    names = [file.filename for file in files]
+    if len(set(names)) != len(names) or len(names) > MOST_ENTRIES:
+        raise DamageError("its archive holds a file twice, or too many")
+    for file in files:
+        if file.compress_type not in kinds or file.flag_bits & 0x1:
+            raise DamageError(f"{shown(file.filename)} is compressed or encrypted")
+    total = sum(file.file_size for file in files)
+    if total > limit:
+        raise DamageError(f"its archive unpacks to {total:,} bytes, of {limit:,} at most")
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The bytes of one file, never more than its entry says."""
+    with archive.open(entry) as file:
+        # reading all at once unpacks all that there is before it looks at the size
+        data = file.read(entry.file_size)
+        if len(data) != entry.file_size or file.read(1):
+            raise DamageError(f"{shown(entry.filename)} is not as long as its archive says")
+    return data
+
+
+# arrays
+
+_HEADER = re.compile(
+    r"\{'descr': '([<|][a-z]\d{1,2})', 'fortran_order': (True|False), "
+    r"'shape': \((|\d{1,10},|\d{1,10}(?:, \d{1,10}){1,7})\), \} *\n"
+)
+"""What :func:`numpy.save` writes ahead of an array of numbers."""
+
+_DTYPES = frozenset(
+    {"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"}
+)
+
+
+def read_npy(data: bytes) -> NDArray[Any]:
+    """The array of numbers in the bytes of an ``.npy`` file; nothing in it is executed.
+
+    Raises
+    ------
+    DamageError
+        If it is no such file, or its length is not that of the array it announces.
+    """
+    start = 10 + int.from_bytes(data[8:10], "little")
+    found = _HEADER.fullmatch(data[10:start].decode("latin-1"))
+    if data[:8] != b"\x93NUMPY\1\0" or found is None or found[1] not in _DTYPES:
+        raise DamageError("no array of numbers as NumPy writes it")
+    shape = tuple(int(size) for size in found[3].split(",") if size.strip())
+    dtype = np.dtype(found[1])
+    if math.prod(shape) * dtype.itemsize != len(data) - start:
+        raise DamageError(f"an array of shape {shape} with {len(data) - start:,} bytes")
+    flat = np.frombuffer(data, dtype, offset=start)
+    return flat.reshape(shape, order="F" if found[2] == "True" else "C").copy()
+
+
+def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file.
+
+    Raises
+    ------
+    DamageError
+        As :func:`read_zip` and :func:`read_npy`.
+    """
+    return arrays_of(read_zip(data)[1])
+
+
+def arrays_of(entries: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
+    """The arrays among the files of an archive, by their names without ``.npy``."""
+    found = {}
+    for name, data in entries.items():
+        if name.endswith(".npy"):
+            try:
+                found[name[: -len(".npy")]] = read_npy(data)
+            except DamageError as error:
+                raise DamageError(f"{shown(name)} holds {error}") from error
+    return found
+
+
+# texts
+
+_CONTROL = re.compile(
+    r"[\x7f-\x9f]|(?<!\\)(?:\\\\)*\\(?:b|f|u00(?:0[0-8bBcCeEfF]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F]))"
+)
+"""What a terminal might obey: control characters other than tab and ends of lines."""
+
+
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(r"[\[\]{}]")
+_DEEPEST = 64
+"""Levels; a network of cells within cells has three or four."""
+
+
+def read_json(text: bytes, largest: int = LARGEST_TEXT) -> Any:
+    """The values of a JSON text: no field twice, no NaN, whole numbers of 64 bits at most.
+
+    Raises
+    ------
+    DamageError
+        If it is none, or longer than ``largest`` bytes.
+    """
+    if len(text) > largest:
+        raise DamageError(f"is longer than {largest:,} bytes")
+    try:
+        decoded = text.decode("utf-8")
+        if _CONTROL.search(decoded):
+            raise DamageError("holds control characters")
+        if _depth(decoded) > _DEEPEST:
+            raise DamageError(f"holds values within values, more than {_DEEPEST} deep")
+        return json.loads(
+            decoded,
+            object_pairs_hook=_fields_once,
+            parse_int=_whole,
+            parse_constant=_no_constant,
+        )
+    except DamageError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DamageError(f"is no JSON ({error})") from error
+
+
+def _depth(text: str) -> int:
+    """How deep lists and objects lie within each other."""
+    brackets = _BRACKETS.findall(_STRINGS.sub("", text))
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
+
+
+def _fields_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise DamageError("says a field twice")
+    return found
+
+
+def _whole(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise DamageError(f"holds a number of {len(text):,} digits")
+    return int(text)
+
+
+def _no_constant(name: str) -> float:
+    raise DamageError(f"holds {name}, which is no number")
+
+
+def shown(value: Any) -> str:
+    """``value`` in a message: what it is, not longer than a line."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+# what values may be
+
+
+class Shape(Protocol):
+    """What a value may be."""
+
+    def check(self, value: Any, where: str) -> None:
+        """Refuse a ``value`` that is something else.
+
+        Raises
+        ------
+        DamageError
+            It says ``where`` the value stands, what it is, and what it must be.
+        """
+        ...
+
+
+def _refuse(where: str, value: Any, wanted: str) -> None:
+    raise DamageError(f"{where} is {shown(value)}; it must be {wanted}")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from ``low`` to ``high``."""
+
+    low: int
+    high: int
+
+    def check(self, value: Any, where: str) -> None:
+        if type(value) is not int or not self.low <= value <= self.high:
+            _refuse(where, value, f"a whole number from {self.low} to {self.high}")
+
+
+@dataclass(frozen=True)
+class Real:
+    """A finite number from ``low`` to ``high``."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def check(self, value: Any, where: str) -> None:
+        number = type(value) in (int, float) and abs(value) < math.inf
+        if not number or not self.low <= value <= self.high:
+            _refuse(where, value, f"a finite number from {self.low:g} to {self.high:g}")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string of at most ``longest`` characters."""
+
+    longest: int = 256
+
+    def check(self, value: Any, where: str) -> None:
+        if not isinstance(value, str) or len(value) > self.longest:
+            _refuse(where, value, f"a string of at most {self.longest} characters")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of some values."""
+
+    values: tuple[Any, ...]
+
+    def check(self, value: Any, where: str) -> None:
+        if not any(type(value) is type(known) and value == known for known in self.values):
+            _refuse(where, value, f"one of {', '.join(map(repr, self.values))}")
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """What ``of`` says, or null."""
+
+    of: Shape
+
+    def check(self, value: Any, where: str) -> None:
+        if value is not None:
+            self.of.check(value, where)
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A list of ``fewest`` to ``most`` values of one kind."""
+
+    of: Shape
+    most: int
+    fewest: int = 0
+
+    def check(self, value: Any, where: str) -> None:
+        if not isinstance(value, list) or not self.fewest <= len(value) <= self.most:
+            _refuse(where, value, f"a list of {self.fewest} to {self.most} values")
+        for place, item in enumerate(value):
+            self.of.check(item, f"{where}[{place}]")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A list of values, each of its own kind."""
+
+    of: tuple[Shape, ...]
+
+    def check(self, value: Any, where: str) -> None:
+        if not isinstance(value, list) or len(value) != len(self.of):
+            _refuse(where, value, f"a list of {len(self.of)} values")
+        for place, (item, shape) in enumerate(zip(value, self.of)):
+            shape.check(item, f"{where}[{place}]")
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """An object with at most ``most`` fields of one kind, of whatever names."""
+
+    of: Shape
+    most: int
+
+    def check(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict) or len(value) > self.most:
+            _refuse(where, value, f"an object of at most {self.most} fields")
+        for name, item in value.items():
+            TEXT.check(name, f"a name in {where}")
+            self.of.check(item, f"{where}.{name}")
+
+
+@dataclass(frozen=True)
+class Record:
+    """An object with some fields, each of its own kind.
+
+    Parameters
+    ----------
+    fields : mapping of Shape
+    optional : mapping of Shape
+        Fields that may be missing.
+    more : bool
+        Whether it may have others, at which nobody looks.
+    """
+
+    fields: Mapping[str, Shape]
+    optional: Mapping[str, Shape] = field(default_factory=dict)
+    more: bool = False
+
+    def check(self, value: Any, where: str) -> None:
+        if not isinstance(value, dict):
+            _refuse(where, value, "an object")
+        missing = [name for name in self.fields if name not in value]
+        if missing:
+            raise DamageError(f"{where} lacks {missing[0]}")
+        known = {**self.fields, **self.optional}
+        unknown = [name for name in value if name not in known]
+        if unknown and not self.more:
+            raise DamageError(
+                f"{where} has an unknown field {shown(unknown[0])}; known: {', '.join(known)}"
+            )
+        for name in known:
+            if name in value:
+                known[name].check(value[name], f"{where}.{name}")
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Whatever JSON can say, of one of some types: somebody else looks at it."""
+
+    types: tuple[type, ...] = (dict, list, str, int, float, bool, type(None))
+
+    def check(self, value: Any, where: str) -> None:
+        if not isinstance(value, self.types):
+            _refuse(where, value, "an object")
+
+
+TEXT = Text()
+FLAG = OneOf((False, True))
+OBJECT = Anything((dict,))
