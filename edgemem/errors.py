@@ -103,6 +103,23 @@ class AudioError(EdgememError, ValueError):
     """Sound that cannot be used: damaged, empty, of another rate or channel count."""
 
 
+class SoundFormatError(AudioError):
+    """Sound that could be heard, were a package there that converts it.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What it is and what was expected, without a stop.
+    remedy : str
+        How it can be heard.
+    """
+
+    def __init__(self, path: object, what: str, remedy: str) -> None:
+        super().__init__(f"{path} {what}; {remedy}")
+        self.remedy = remedy
+
+
 class DeviceError(EdgememError, RuntimeError):
     """A microphone that is not there, or no longer."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgemem.data.scenes.schedule import Plan
     from edgemem.data.splits import SpeakerRule
     from edgemem.evaluate.streaming.study import Running, Take
+    from edgemem.runtime.crop import Crop
     from edgemem.runtime.network import Network
     from edgemem.runtime.rule import DetectorConfig
 
@@ -179,6 +180,7 @@ def run(
     protocol: str | None,
     background: Path | None,
     speaker: SpeakerRule,
+    kept: Callable[[Crop], Crop],
     as_json: bool,
     given: Mapping[str, Any],
 ) -> None:
@@ -191,6 +193,7 @@ def run(
     where = where_of(data, split or _split(tuning), protocol, background, given)
     where = replace(where, speaker=speaker)
     network = open_network(file)
+    where = replace(where, crop=kept(network.crop))
     if tuning:
         _check_tuning(network.path, where.split, plan.hours, given)
     with progress_of("reading") as progress:

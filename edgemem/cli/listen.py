@@ -117,7 +117,7 @@ def command(
 
     FILE is a converted network or the name of a pretrained one. Without a SOURCE it hears the
     microphone; "-" is raw 16-bit PCM, 16 kHz, mono, on standard input, and so is a FIFO by its
-    name; a wav or FLAC file is played in real time. Each event is a line
+    name; a sound file is played in real time. Each event is a line
     {"time": seconds of sound, "at": UTC, "label": ..., "score": ...}.
 
     A microphone that is lost is waited for. SIGTERM and SIGINT end, SIGHUP reads --config again.

@@ -285,7 +285,13 @@ def test_a_command_is_run_and_what_it_prints_is_no_event(
     ],
 )
 def test_bad_input_is_one_sentence(
-    tone_file: Path, wav: Path, tmp_path: Path, sound: Samples, arguments: list[str], message: str
+    bare: None,
+    tone_file: Path,
+    wav: Path,
+    tmp_path: Path,
+    sound: Samples,
+    arguments: list[str],
+    message: str,
 ) -> None:
     (tmp_path / "slow.wav").write_bytes(wav_bytes(sound, 8000))
     (tmp_path / "both.wav").write_bytes(2 * wav_bytes(sound))
