@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import threading
 import time
 import weakref
@@ -193,10 +194,10 @@ class WebSink:
         with suppress(RuntimeError):  # the thread has ended
             self._loop.call_soon_threadsafe(action)
 
-    def close(self) -> None:
+    def close(self, patience: float = math.inf) -> None:
         """Say goodbye to the pages; takes a few seconds at most."""
         self._wake(lambda: self._closing.set())
-        self._thread.join(2 * PATIENCE)
+        self._thread.join(min(2 * PATIENCE, patience))
 
     # --- in the server's thread ---
 
