@@ -14,6 +14,7 @@ from edgemem.errors import ConfigError, EdgememError
 from edgemem.listen.buffer import Buffer
 from edgemem.listen.loop import Loop
 from edgemem.listen.reports import Report, to_standard_error
+from edgemem.listen.rules import rules_of
 from edgemem.listen.signals import Signals
 from edgemem.listen.sources import Reader, Source
 from edgemem.listen.types import Controls, Sink
@@ -23,7 +24,6 @@ from edgemem.runtime.sources import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from edgemem.runtime.network import Network
-    from edgemem.runtime.rule import DetectorConfig
 
 PATIENCE = 60.0
 """Seconds that sound which can wait waits for a sink before something is not done."""
@@ -128,7 +128,7 @@ def listen(
     OSError
         If nobody reads standard output any more.
     """
-    controls = Controls(_rules(network, settings.config))
+    controls = Controls(rules_of(network, settings.config))
     listener = replace(network, detector=controls.current).listener()
     buffer = Buffer(round(settings.queue * SAMPLE_RATE), source.live)
     reader = Reader(source, buffer)
@@ -205,19 +205,11 @@ def _reload(
         return
     notifier.reloading()
     try:
-        controls.propose(_rules(network, config))
+        controls.propose(rules_of(network, config, anew=True))
         report(f"the rules of {config} hold now")
     except EdgememError as error:
         report(f"{error}; the rules stay as they were")
     notifier.ready("listening")
-
-
-def _rules(network: Network, config: Path | None) -> DetectorConfig:
-    if config is None:
-        return network.detector
-    from edgemem.listen.rules import read_rules
-
-    return read_rules(config, network.detector, network.labels, network.frontend.frame_period)
 
 
 def status_of(signal_number: int | None) -> int:
