@@ -35,6 +35,7 @@ from edgemem.reading import (
     read_npz,
     read_zip,
 )
+from edgemem.runtime.crop import Crop
 from edgemem.runtime.rule import DetectorConfig
 
 FORMAT = 1
@@ -66,6 +67,7 @@ SCHEMA = Record(
         "protocol": Text(1 << 16),
         "frontend": OBJECT,
         "detector": OBJECT,
+        "crop": OBJECT,
         "tolerance": Record({}, {name: Real(0.0) for name in ("distance", "agreement", "replay")}),
         "golden": TEXT,
         "versions": MapOf(TEXT, 64),
@@ -272,6 +274,8 @@ def _manifest(text: bytes, origin: str) -> dict[str, Any]:
             FrontEnd.from_dict(manifest["frontend"])
         if "detector" in manifest:
             DetectorConfig.from_dict(manifest["detector"])
+        if "crop" in manifest:
+            Crop.from_dict(manifest["crop"])
     except (DamageError, ConfigError) as error:
         raise ArtefactError(
             f"{origin}: {MANIFEST} is damaged: {error}; convert the model again"

@@ -17,6 +17,7 @@ from edgemem.errors import ConfigError, ToleranceError, UnsupportedOpError
 from edgemem.files import write_atomic
 from edgemem.ir import INPUT
 from edgemem.quantize.calibration import check_finite
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.detector import decide
 from edgemem.runtime.rule import LONGEST_WINDOW
 from edgemem.target import (
@@ -78,6 +79,9 @@ class Trained(Source, Protocol):
 
     @property
     def detector(self) -> DetectorConfig: ...
+
+    @property
+    def crop(self) -> Crop: ...
 
     @property
     def calibration(self) -> Sample: ...
@@ -282,6 +286,7 @@ def check_ops(chosen: Target, graph: Graph) -> None:
 
 
 def _fields(model: Trained, chosen: Target, tolerance: Tolerance) -> dict[str, Any]:
+    crop = {} if model.crop == SECOND else {"crop": model.crop.to_dict()}
     return {
         "target": chosen.name,
         "name": model.name,
@@ -289,6 +294,7 @@ def _fields(model: Trained, chosen: Target, tolerance: Tolerance) -> dict[str, A
         "protocol": model.protocol,
         "frontend": model.frontend.to_dict(),
         "detector": model.detector.to_dict(),
+        **crop,
         "model": model.digest,
         "tolerance": tolerance.to_dict(),
     }

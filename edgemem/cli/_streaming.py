@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from edgemem.data.cache import Progress
     from edgemem.data.scenes.material import Where
     from edgemem.data.scenes.schedule import Plan
+    from edgemem.data.splits import SpeakerRule
     from edgemem.evaluate.streaming.study import Running, Take
+    from edgemem.runtime.crop import Crop
     from edgemem.runtime.network import Network
     from edgemem.runtime.rule import DetectorConfig
 
@@ -176,6 +179,8 @@ def run(
     split: str | None,
     protocol: str | None,
     background: Path | None,
+    speaker: SpeakerRule,
+    kept: Callable[[Crop], Crop],
     as_json: bool,
     given: Mapping[str, Any],
 ) -> None:
@@ -186,7 +191,9 @@ def run(
     tuning = given["tune"]
     plan = plan_of(given)
     where = where_of(data, split or _split(tuning), protocol, background, given)
+    where = replace(where, speaker=speaker)
     network = open_network(file)
+    where = replace(where, crop=kept(network.crop))
     if tuning:
         _check_tuning(network.path, where.split, plan.hours, given)
     with progress_of("reading") as progress:

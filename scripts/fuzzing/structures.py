@@ -21,16 +21,18 @@ from edgemem.errors import EdgememError
 from edgemem.files import npz_bytes, zip_bytes
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample, to_bytes
+from edgemem.quantize.stored import ARRAYS, PROGRAM
 from edgemem.reading import read_npz, read_zip
 from edgemem.runtime.rule import DetectorConfig
 from edgemem.target import Target
+from edgemem.verification import replay
 
 N_IN = 4
 
 CELLS: tuple[Cell, ...] = (
     Stack((Norm(N_IN), LMU(N_IN, 6, 3, 5.0, 2, activation="relu"), Dense(6, 3))),
     Stack((Norm(N_IN), LEM(N_IN, 5), Dense(5, 3))),
-    LMU(N_IN, 3, 4, 6.0, 2, input_to_hidden=True, activation="linear"),
+    LMU(N_IN, 3, 2, 6.0, 1, input_to_hidden=True, activation="linear"),
 )
 """Every target lowers one of these at least."""
 
@@ -85,25 +87,31 @@ def converted(name: str) -> tuple[bytes, ...]:
     chosen, found = target.get(name), []
     for cell in CELLS:
         for options in options_of(chosen):
-            small = model(cell)
-            x = small.calibration.features
             try:
-                made = chosen.convert(small, chosen.Options(**options), x)
-            except EdgememError:
+                found.append(_converted(chosen, model(cell), options))
+            except EdgememError:  # that cell with that option is not lowered, or not run
                 continue
-            golden = Golden(x[:2], np.zeros((*x[:2].shape[:2], len(small.labels)), np.float32))
-            fields = {
-                "target": name,
-                "frontend": small.frontend.to_dict(),
-                "detector": small.detector.to_dict(),
-                "tolerance": {"distance": 0.2, "agreement": 0.9, "replay": 0.1},
-                **made.facts,
-            }
-            built = artefact.build(made.payload, fields, small.labels, golden, made.parts)
-            found.append(artefact.to_bytes(built))
     if not found:
         raise LookupError(f"target {name!r} lowers no cell that is fuzzed")
     return tuple(found)
+
+
+def _converted(chosen: Target, small: Model, options: Mapping[str, Any]) -> bytes:
+    """A file with what its target computes as golden outputs; no tolerance is asked of it."""
+    x = small.calibration.features
+    made = chosen.convert(small, chosen.Options(**options), x)
+    fields = {
+        "target": chosen.name,
+        "frontend": small.frontend.to_dict(),
+        "detector": small.detector.to_dict(),
+        "tolerance": {"distance": 0.2, "agreement": 0.9, "replay": 0.1},
+        **made.facts,
+    }
+    none = Golden(x[:2], np.zeros((*x[:2].shape[:2], len(small.labels)), np.float32))
+    draft = artefact.build(made.payload, fields, small.labels, none, made.parts)
+    golden = Golden(x[:2], replay(target.load(draft, reference_kernels=True), x[:2])[0])
+    built = artefact.build(made.payload, fields, small.labels, golden, made.parts)
+    return artefact.to_bytes(built)
 
 
 @cache
@@ -207,6 +215,15 @@ def _with_extremes(array: np.ndarray[Any, Any], rng: np.random.Generator) -> Any
 # files
 
 
+def mutated_program(data: bytes, rng: np.random.Generator) -> bytes:
+    """A file of an integer program with that alone damaged."""
+    opened = artefact.from_bytes(data, "sound")
+    parts = dict(opened.parts)
+    name = str(rng.choice([PROGRAM, ARRAYS]))
+    parts[name] = _mutated_part(name, parts[name], rng)
+    return _sealed(dict(opened.manifest), opened.payload, parts)
+
+
 def mutated_artefact(data: bytes, rng: np.random.Generator) -> bytes:
     """A converted file with one part damaged, its digests computed anew; or the archive itself."""
     opened = artefact.from_bytes(data, "sound")
@@ -223,9 +240,14 @@ def mutated_artefact(data: bytes, rng: np.random.Generator) -> bytes:
     else:
         name = str(rng.choice(sorted(parts)))
         parts[name] = _mutated_part(name, parts[name], rng)
-    digests = {n: hashlib.sha256(d).hexdigest() for n, d in {"payload": payload, **parts}.items()}
-    if isinstance(manifest.get("sha256"), dict) and rng.random() < 0.95:
-        manifest["sha256"] = digests
+    return _sealed(manifest, payload, parts)
+
+
+def _sealed(manifest: dict[str, Any], payload: bytes, parts: Mapping[str, bytes]) -> bytes:
+    """The file, its digests computed anew."""
+    whole = {"payload": payload, **parts}
+    if isinstance(manifest.get("sha256"), dict):
+        manifest["sha256"] = {n: hashlib.sha256(data).hexdigest() for n, data in whole.items()}
     text = json.dumps(manifest).encode()
     return zip_bytes({"manifest.json": text, **parts}, compress=False, prefix=payload)
 

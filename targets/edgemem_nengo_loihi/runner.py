@@ -34,6 +34,7 @@ class NengoLoihiRunner:
 
     def __init__(self, artefact: Artefact) -> None:
         self.engine = f"nengo-loihi {_version()}, emulator"
+        self._origin = artefact.origin
         self._arrays = artefact.arrays(NETWORK)
         _check(self._arrays, artefact.origin)
         self.n_in = len(self._arrays["radius"])
@@ -55,8 +56,19 @@ class NengoLoihiRunner:
         if x.shape != (self.n_in,):
             raise ShapeError(f"step: got an input of shape {x.shape}, expected ({self.n_in},)")
         if self._simulation is None:
-            self._simulation = Simulation(self._arrays)
+            self._simulation = self._built()
         return np.asarray(self._simulation.frame(x), np.float32)
+
+    def _built(self) -> Simulation:
+        from nengo.exceptions import NengoException
+
+        try:
+            return Simulation(self._arrays)
+        except (NengoException, AssertionError, ArithmeticError, ValueError) as error:
+            raise ArtefactError(
+                f"{self._origin}: NengoLoihi cannot build its network ({error}); convert the model "
+                "again, with fewer neurons"
+            ) from error
 
 
 def _version() -> str:
