@@ -228,7 +228,7 @@ def test_a_drop_that_nothing_keeps(model: Model, tmp_path: Path) -> None:
 def test_a_search_for_outputs_that_are_values(model: Model, tmp_path: Path) -> None:
     card = {"goal": {"read": "steps", "kind": "values"}}
     save(replace(model, card=card), tmp_path / "v.model")
-    done = run("quantize", tmp_path / "v.model", "--max-drop", 1, "--out", tmp_path / "n.model")
+    done = run(tmp_path / "v.model", "--max-drop", 1, "--out", tmp_path / "n.model")
     assert done.exit_code == 1 and "gives values, and the search counts decisions" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["v.model"]
 
