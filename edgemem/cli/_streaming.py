@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgemem.data.cache import Progress
     from edgemem.data.scenes.material import Where
     from edgemem.data.scenes.schedule import Plan
+    from edgemem.data.splits import SpeakerRule
     from edgemem.evaluate.streaming.study import Running, Take
     from edgemem.runtime.crop import Crop
     from edgemem.runtime.network import Network
@@ -172,6 +173,7 @@ def run(
     split: str | None,
     protocol: str | None,
     background: Path | None,
+    speaker: SpeakerRule,
     kept: Callable[[Crop], Crop],
     as_json: bool,
     given: Mapping[str, Any],
@@ -183,6 +185,7 @@ def run(
     tuning = given["tune"]
     plan = plan_of(given)
     where = where_of(data, split or _split(tuning), protocol, background, given)
+    where = replace(where, speaker=speaker)
     network = open_network(file)
     where = replace(where, crop=kept(network.crop))
     if tuning:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgemem.cli import _crop, _streaming
+from edgemem.cli._speakers import rule_of, speaker_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ FOLDER = click.Path(path_type=Path)
 )
 @click.option("--background", type=FOLDER, help="Folder of background noise.")
 @_crop.options("as the network was trained")
+@speaker_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_streaming.options
 def command(
@@ -51,6 +53,8 @@ def command(
     background: Path | None,
     seconds: float | None,
     center: bool | None,
+    speaker: str,
+    test_speakers: int | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -64,9 +68,10 @@ def command(
     keywords, and the time from the end of a word to its event.
     """
     _streaming.check_use(stream, carry, given)
+    rule = rule_of(speaker, test_speakers)
     if stream:
         kept = partial(_crop.crop_of, seconds, center)
-        _streaming.run(file, data, split, protocol, background, kept, as_json, given)
+        _streaming.run(file, data, split, protocol, background, rule, kept, as_json, given)
         return
     from edgemem.cli._progress import progress
     from edgemem.evaluate.clips import evaluate_clips
@@ -76,7 +81,15 @@ def command(
     network = open_network(file)
     crop = _crop.crop_of(seconds, center, network.crop)
     scores = evaluate_clips(
-        network, data, protocol, split or "test", carry, background, progress, crop
+        network,
+        data,
+        protocol,
+        split or "test",
+        carry,
+        background,
+        progress,
+        crop,
+        speaker=rule,
     )
     times = latency(network)
     if as_json:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgemem.cli import _crop
+from edgemem.cli._speakers import rule_of, speaker_options
 from edgemem.cli._tasks import TaskGroup
 from edgemem.cli._training import check_extras, layer_values, stopped
 from edgemem.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgemem.data import DataSet
+    from edgemem.data.splits import SpeakerRule
     from edgemem.model import Model
     from edgemem.runtime.crop import Crop
     from edgemem.train.recipes import Recipe
@@ -63,6 +65,7 @@ def command() -> None:
     help="More recordings, all of whose words are other words, for example of another language.",
 )
 @_crop.options("1, or with --from as MODEL was trained")
+@speaker_options
 @click.option("--cache", default=None, type=click.Path(path_type=Path), help="Folder for features.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training clips.")
 @click.option("--batch", type=click.IntRange(1), help="Clips in a batch.")
@@ -155,6 +158,8 @@ def kws(
     others: Path | None,
     seconds: float | None,
     center: bool | None,
+    speaker: str,
+    test_speakers: int | None,
     cache: Path | None,
     layers: tuple[str, ...],
     qat: bool,
@@ -214,7 +219,8 @@ def kws(
     if model and not (qat or aware):
         last = _in_floats(_schedule(recipe, model, given.get("epochs"), given))
     try:
-        data = _load(root, protocol, frontend, background, others, crop, cache, seed, quiet)
+        rule = rule_of(speaker, test_speakers)
+        data = _load(root, protocol, frontend, background, others, rule, crop, cache, seed, quiet)
         source = root.name if others is None else f"{root.name}, others: {others.name}"
         summary = _train(
             data, source, recipe, last, model, name or out.stem, out, seed, resume, quiet
@@ -331,6 +337,7 @@ def _load(
     frontend: str | None,
     background: Path | None,
     others: Path | None,
+    rule: SpeakerRule,
     crop: Crop,
     cache: Path | None,
     seed: int,
@@ -350,6 +357,8 @@ def _load(
         background=background,
         seconds=crop.seconds,
         center=crop.center,
+        speaker=rule,
+        complete=others is None,
     )
     if others is not None:
         data = with_others(data, others, cache, seed)

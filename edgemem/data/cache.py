@@ -14,7 +14,7 @@ import numpy as np
 from edgemem.data.npfiles import load_arrays
 from edgemem.data.types import Features
 from edgemem.errors import AudioError, DataError, OutputError, SoundFormatError
-from edgemem.files import cache_folder, write_atomic
+from edgemem.files import cache_folder, sweep, write_atomic
 
 Compute = Callable[[Path], Features]
 Progress = Callable[[int, int], None]
@@ -84,7 +84,7 @@ class FeatureCache:
             data = self.path(digit).read_bytes()
             if hashlib.sha256(data[_DIGEST_SIZE:]).digest() != data[:_DIGEST_SIZE]:
                 return self._empty()
-            arrays = load_arrays(io.BytesIO(data[_DIGEST_SIZE:]))
+            arrays = load_arrays(data[_DIGEST_SIZE:])
             shard = Shard(arrays["digests"], arrays["features"])
         except (OSError, KeyError, DataError):
             return self._empty()
@@ -134,6 +134,7 @@ def gather(
     bad : dict of int to str
         Reason, by position, of each such file.
     """
+    sweep(cache.folder / cache.key)
     features = np.zeros((len(files), *cache.shape), cache.dtype)
     digests, bad = _digests(files)
     by_digit: dict[str, list[int]] = {}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgemem.data.layouts import DEFAULT_SPEAKER
-from edgemem.data.selection import silence_count, words_of
+from edgemem.data.protocols import SILENCE
+from edgemem.data.selection import check_complete, few_notes, silence_count, words_of
 from edgemem.data.source import open_source
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.stores import open_store
@@ -69,6 +70,7 @@ class Summary:
             "background": self.background,
             "read": self.report.read,
             "skipped": {item.name: item.reason for item in self.report.skipped},
+            "missing": list(self.report.missing),
             "notes": list(self.report.notes),
             "longer": None if self.longer is None else asdict(self.longer),
         }
@@ -92,10 +94,11 @@ def check(
     Raises
     ------
     DataError
-        If the set cannot be used at all.
+        If the set cannot be used at all, or not by itself.
     """
     crop = Crop(seconds, center)
     source = open_source(root, protocol, frontend, background, speaker, crop)
+    check_complete(source.root, source.found, source.protocol)
     store = open_store(source, None, None)
     survey = Survey(crop, source.frontend.sample_rate)
     splits: dict[str, dict[str, int]] = {}
@@ -115,7 +118,9 @@ def check(
         counts = Counter(clip.label for clip in good)
         splits[split] = {name: counts[name] for name in source.protocol.labels if counts[name]}
         silence[split] = 0 if split == "train" else silence_count(source.protocol, good)
-        report = report + left_out + _report(clips, bad)
+        made = [clip.label for clip in good] + [SILENCE] * silence[split]
+        few = Report(notes=few_notes(source.protocol, split, made))
+        report = report + left_out + _report(clips, bad) + few
     longer = survey.longer()
     return Summary(
         layout=source.found.layout,

@@ -14,7 +14,7 @@ from edgemem.data.cache import Progress
 from edgemem.data.layouts import DEFAULT_SPEAKER
 from edgemem.data.protocols import SILENCE
 from edgemem.data.readers import SoundReader
-from edgemem.data.selection import rank, silence_count, words_of
+from edgemem.data.selection import check_complete, few_notes, rank, silence_count, words_of
 from edgemem.data.source import Source, open_source
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.stores import Store, open_store
@@ -43,6 +43,7 @@ def load(
     seconds: float = 1.0,
     center: bool = False,
     strict: bool = False,
+    complete: bool = True,
 ) -> DataSet:
     """Read a data set.
 
@@ -76,25 +77,31 @@ def load(
     center : bool
         Whether a longer recording is cut around its energy; else it loses its end.
     strict : bool
-        Refuse the set if any file of it cannot be used.
+        Refuse the set if any file of it cannot be used, or a list names one that is not there.
+    complete : bool
+        Refuse a set that is to train a network and cannot do so by itself: of one label, or without
+        other words where the protocol has a label for them.
 
     Raises
     ------
     DataError
-        If a split that was asked for has no clip, or ``strict`` and a file cannot be used.
+        If a split that was asked for has no clip, ``strict`` and a file cannot be used, or
+        ``complete`` and the set is not.
     """
     for split in splits:
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
     crop = Crop(seconds, center)
     source = open_source(root, protocol, frontend, background, speaker, crop)
+    if complete and "train" in splits:
+        check_complete(source.root, source.found, source.protocol)
     survey = Survey(crop, source.frontend.sample_rate)
     loader = _Loader(source, open_store(source, cache, progress), seed, survey)
     loaded = {split: loader.split(split) for split in SPLITS if split in splits}
     noise, noise_report = loader.background()
     report = sum((part for _, part in loaded.values()), source.report + noise_report)
     report += Report(notes=survey.notes())
-    if strict and report.skipped:
+    if strict and not report.whole:
         raise DataError(f"{root} has files that cannot be used; " + "; ".join(report.lines()))
     parts = {split: loaded[split][0] if split in loaded else loader.empty() for split in SPLITS}
     return DataSet(
@@ -137,7 +144,8 @@ class _Loader:
         number = {label: index for index, label in enumerate(source.protocol.labels)}
         labels = np.array([number[clip.label] for clip in kept], np.int64)
         clips = Clips(self._with(features, made), labels, tuple(clip.name for clip in kept))
-        return clips, report + read + Report(notes=self._lacking(split, kept))
+        few = few_notes(source.protocol, split, [clip.label for clip in kept])
+        return clips, report + read + Report(notes=self._lacking(split, kept) + few)
 
     def _lacking(self, split: str, clips: Sequence[Clip]) -> tuple[str, ...]:
         there = {clip.label for clip in clips} | ({SILENCE} if split == "train" else set())

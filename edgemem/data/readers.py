@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from edgemem.data.npfiles import load_array
 from edgemem.data.types import Cut, Features
 from edgemem.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
+from edgemem.reading import DamageError, read_bytes, read_json
 from edgemem.runtime.crop import Crop, fit
 
 if TYPE_CHECKING:
@@ -231,8 +231,8 @@ def declared(name: str | Path) -> FrontEnd:
     if not path.is_file():
         raise UnknownNameError("front end (nor file)", str(name), ["pictures"])
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = read_json(read_bytes(path))
+    except (OSError, DamageError) as error:
         raise ConfigError(f"{path} does not hold JSON: {error}") from error
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} holds no JSON object with the fields of a front end")

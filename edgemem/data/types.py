@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 
 Features = npt.NDArray[Any]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def printable(name: str) -> str:
+    """A file's name as text: what is no UTF-8, and what a terminal might obey, is spelled out."""
+    text = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 @dataclass(frozen=True)
@@ -47,17 +56,28 @@ class Report:
     skipped : tuple of Skipped
         Every file that was not, with its reason.
     notes : tuple of str
-        Remarks about the whole set, for example files that a list names and that are not there.
+        Remarks about the whole set, for example speakers that are in two splits.
+    missing : tuple of str
+        Files that a list names and that are not there.
     """
 
     read: int = 0
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def __add__(self, other: Report) -> Report:
         return Report(
-            self.read + other.read, self.skipped + other.skipped, self.notes + other.notes
+            self.read + other.read,
+            self.skipped + other.skipped,
+            self.notes + other.notes,
+            self.missing + other.missing,
         )
+
+    @property
+    def whole(self) -> bool:
+        """Whether every file was used, and every one that a list names is there."""
+        return not self.skipped and not self.missing
 
     @property
     def reasons(self) -> dict[str, int]:

@@ -14,9 +14,11 @@ import numpy.typing as npt
 from edgemem.data.background import Recording, cuts
 from edgemem.data.cache import reason_of
 from edgemem.data.clips import list_clips, read_samples
+from edgemem.data.layouts import DEFAULT_SPEAKER
 from edgemem.data.protocols import SILENCE
 from edgemem.data.readers import piece
 from edgemem.data.source import open_source
+from edgemem.data.splits import SpeakerRule
 from edgemem.data.survey import Survey
 from edgemem.data.types import Clip, Report, Skipped
 from edgemem.errors import AudioError, ConfigError, DataError
@@ -88,6 +90,8 @@ def evaluate_clips(
     background: Path | None = None,
     progress: Progress = iter,
     crop: Crop | None = None,
+    *,
+    speaker: SpeakerRule = DEFAULT_SPEAKER,
 ) -> ClipScores:
     """Accuracy of a network on the clips of a data set.
 
@@ -111,6 +115,8 @@ def evaluate_clips(
         Wraps the clips, to show how far it is.
     crop : Crop, optional
         What of a recording is heard; by default what the network was trained on.
+    speaker : SpeakerRule
+        Where the speaker stands in file names, and how many are held out: as for training.
 
     Raises
     ------
@@ -132,6 +138,7 @@ def evaluate_clips(
         background=background,
         seed=_SEED,
         seconds=part.seconds,
+        speaker=speaker,
     )
     before = None
     if carry > 0:

@@ -47,6 +47,7 @@ def with_others(data: DataSet, root: Path, cache: Path | None = None, seed: int 
         seed,
         seconds=crop.seconds,
         center=crop.center,
+        complete=False,
     )
     here, there = data.train.features, more.train.features
     if here.shape[1:] != there.shape[1:]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 from edgemem.cells import Cell
 from edgemem.errors import ConfigError, UnknownNameError
 from edgemem.quantize.scheme import WEIGHTS, Scheme
+from edgemem.reading import DamageError, read_bytes, read_json
 from edgemem.train.last import LastPart
 
 
@@ -71,8 +71,8 @@ def read_layers(path: Path) -> dict[str, int]:
         If the file holds something else.
     """
     try:
-        found = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = read_json(read_bytes(path))
+    except (OSError, DamageError) as error:
         raise ConfigError(f"{path}: no JSON file that can be read ({error})") from error
     if isinstance(found, dict):
         found = found.get("layers", found)

@@ -145,7 +145,9 @@ def collect(
     parts = [_part(main, where, _labelled(main, where, labels), progress)]
     sound = main.found.kind == "sound"
     if where.others is not None:
-        other = _source(where.others, replace(where, protocol="folders"), own, None)
+        by_rule = replace(where.speaker, held=0)
+        elsewhere = replace(where, protocol="folders", speaker=by_rule)
+        other = _source(where.others, elsewhere, own, None)
         parts.append(_part(other, where, _others(other, where), progress))
         sound = sound and other.found.kind == "sound"
     rings, noise = _rings(where, own.sample_rate, main)
