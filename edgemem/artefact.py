@@ -56,6 +56,9 @@ MOST_LABELS = 1 << 16
 MOST_GOLDEN = 1 << 22
 """Numbers of the golden vectors; those of a conversion are some hundred."""
 
+LONGEST_TEXT = 1 << 16
+"""Characters of a note or a reason."""
+
 SCHEMA = Record(
     {"format": Whole(1, FORMAT), "target": TEXT, "sha256": MapOf(Text(64), 4096)},
     {
@@ -69,7 +72,15 @@ SCHEMA = Record(
         "golden": TEXT,
         "versions": MapOf(TEXT, 64),
         "model": Text(64),
-        "note": Text(1 << 16),
+        "note": Text(LONGEST_TEXT),
+        "accepted": Record(
+            {
+                "reason": Text(LONGEST_TEXT),
+                "distance": Real(0.0),
+                "allowed": Record({"distance": Real(0.0)}, {"agreement": Real(0.0)}),
+            },
+            {"agreement": Real(0.0, 1.0)},
+        ),
     },
     more=True,
 )

@@ -52,6 +52,10 @@ class MissingExtraError(EdgememError, ImportError):
         )
 
 
+class PackageError(EdgememError, ImportError):
+    """Two installed packages that do not go together."""
+
+
 class ConfigError(EdgememError, ValueError):
     """A hyper-parameter or an option has a value that cannot work."""
 

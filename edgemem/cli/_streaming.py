@@ -27,6 +27,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path)
 
+_OF_FLOATS = (
+    "these thresholds are those of the floats, and posteriors of a converted network differ a "
+    "little: convert the model and tune the converted file (target c writes the rule into its "
+    "source and takes the model's)"
+)
+
 _OPTIONS = (
     click.option("--hours", type=float, help="Length of the sound; by default 1, or 10 to tune."),
     click.option(
@@ -240,10 +246,13 @@ def _tuned(
     from edgemem.evaluate.streaming.tuning import tune
     from edgemem.evaluate.streaming.writing import with_rule
     from edgemem.files import write_atomic
+    from edgemem.pretrained import MODEL
 
     tuned = tune(network, [take], given["false_accepts"], tolerance=given["tolerance"])
     write_atomic(given["out"], with_rule(network.path, tuned.rule))
+    told = {"note": _OF_FLOATS} if network.path.suffix == MODEL else {}
     return tuned.rule, {
+        **told,
         "wanted": given["false_accepts"],
         "out": str(given["out"]),
         "detector": tuned.rule.to_dict(),
@@ -272,3 +281,5 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         own = {label: one["threshold"] for label, one in rule.get("keywords", {}).items()}
         each = own or {"all": rule["threshold"]}
         yield "  " + ", ".join(f"{label} {value:.4f}" for label, value in each.items())
+        if "note" in tuned:
+            yield f"note: {tuned['note']}"

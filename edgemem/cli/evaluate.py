@@ -39,8 +39,8 @@ FOLDER = click.Path(path_type=Path)
     help="Hear that much background before each clip, and reset the state before that.",
 )
 @click.option("--background", type=FOLDER, help="Folder of background noise.")
-@_crop.options("as the network was trained")
 @speaker_options
+@_crop.options("as the network was trained")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_streaming.options
 def command(
@@ -51,10 +51,10 @@ def command(
     split: str | None,
     carry: float,
     background: Path | None,
-    seconds: float | None,
-    center: bool | None,
     speaker: str,
     test_speakers: int | None,
+    seconds: float | None,
+    center: bool | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -88,7 +88,7 @@ def command(
         carry,
         background,
         progress,
-        crop,
+        crop=crop,
         speaker=rule,
     )
     times = latency(network)

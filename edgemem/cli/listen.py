@@ -184,12 +184,9 @@ def _makers(options: dict[str, Any]) -> list[MakeSink]:
 
 
 def _lines(around: Surroundings) -> Sink:
-    from edgemem.listen.lines import Lines, LiveLines
+    from edgemem.listen.lines import Lines
 
-    stream = _standard_output()
-    if around.source.live:
-        return LiveLines(stream, around.report)
-    return Lines(stream)
+    return Lines(_standard_output(), around.report, around.waits)
 
 
 def _standard_output() -> BinaryIO:
@@ -206,7 +203,7 @@ def _execute(text: str) -> MakeSink:
     from edgemem.listen.execute import Execute, command_of
 
     arguments = command_of(text)
-    return lambda around: Execute(arguments, around.report, patience=around.patience)
+    return lambda around: Execute(arguments, around.report, waits=around.waits)
 
 
 def _record(options: dict[str, Any]) -> MakeSink:
@@ -215,7 +212,7 @@ def _record(options: dict[str, Any]) -> MakeSink:
     limit = round(1e6 * options["record_limit"])
     keeping = Keeping(options["before"], options["after"], limit)
     folder = options["record_events"]
-    return lambda around: RecordEvents(folder, keeping, around.report, around.patience)
+    return lambda around: RecordEvents(folder, keeping, around.report, around.waits)
 
 
 def _mqtt(options: dict[str, Any]) -> MakeSink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,18 @@ STDIN = "-"
 @click.argument("file")
 @click.argument("clips", nargs=-1, required=True, metavar="CLIP...|-")
 @click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="TOML",
+    help="Decision rule, per keyword too.",
+)
+@click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="PNG",
     help="Also draw features, posteriors and events of the one CLIP; needs the extra plot.",
 )
-def command(file: str, clips: tuple[str, ...], plot: Path | None) -> None:
+def command(file: str, clips: tuple[str, ...], config: Path | None, plot: Path | None) -> None:
     """Hear keywords in sound.
 
     FILE is a converted network or the name of a pretrained one. Each CLIP is a wav file, 16 kHz,
@@ -45,6 +52,10 @@ def command(file: str, clips: tuple[str, ...], plot: Path | None) -> None:
     if plot and (len(clips) > 1 or STDIN in clips):
         raise ConfigError("--plot draws one recording; name one wav or FLAC file")
     network = open_network(file)
+    if config:
+        from edgemem.listen.rules import rules_of
+
+        network = replace(network, detector=rules_of(network, config))
     listener = network.listener()
     rate = network.frontend.sample_rate
     notes = Notes(rate)

@@ -64,8 +64,8 @@ def command() -> None:
     type=click.Path(exists=True, path_type=Path),
     help="More recordings, all of whose words are other words, for example of another language.",
 )
-@_crop.options("1, or with --from as MODEL was trained")
 @speaker_options
+@_crop.options("1, or with --from as MODEL was trained")
 @click.option("--cache", default=None, type=click.Path(path_type=Path), help="Folder for features.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training clips.")
 @click.option("--batch", type=click.IntRange(1), help="Clips in a batch.")
@@ -156,10 +156,10 @@ def kws(
     frontend: str | None,
     background: Path | None,
     others: Path | None,
-    seconds: float | None,
-    center: bool | None,
     speaker: str,
     test_speakers: int | None,
+    seconds: float | None,
+    center: bool | None,
     cache: Path | None,
     layers: tuple[str, ...],
     qat: bool,
@@ -355,10 +355,10 @@ def _load(
         cache=cache,
         seed=seed,
         background=background,
-        seconds=crop.seconds,
-        center=crop.center,
         speaker=rule,
         complete=others is None,
+        seconds=crop.seconds,
+        center=crop.center,
     )
     if others is not None:
         data = with_others(data, others, cache, seed)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgemem.data.types import printable
 from edgemem.errors import ConfigError, DataError
 from edgemem.reading import DamageError, read_bytes, shown
 
@@ -25,7 +26,7 @@ MOST_DIMENSIONS = 1 << 16
 _NO_VALUE = ("?", "nan")
 
 _COUNT_DIGITS = 9
-_NAMED = 20
+_NAMED, _KEY = 20, 40
 _BLOCK = 1 << 16
 _PADDING = 16
 _PADDED = 1 << 28
@@ -188,15 +189,16 @@ def _is_data(header: _Header, line: str, where: str) -> bool:
     """Whether a header line is ``@data``; what it says otherwise goes into the header."""
     key, *words = line.split()
     key = key.lower()
+    told = printable(key[:_KEY])
     if not key.startswith("@"):
         raise DataError(f"{where}: expected a line that begins with @ (got {line[:40]!r})")
     if key in header.seen:
-        raise DataError(f"{where}: {key} is said twice")
+        raise DataError(f"{where}: {told} is said twice")
     header.seen.add(key)
     if key == "@data":
         return True
     if not words:
-        raise DataError(f"{where}: {key} says nothing")
+        raise DataError(f"{where}: {told} says nothing")
     if key == "@problemname":
         header.name = " ".join(words)
     elif key == "@timestamps" and _flag(words[0], where):
@@ -216,7 +218,7 @@ def _is_data(header: _Header, line: str, where: str) -> bool:
     elif key == "@targetlabel":
         header.regression = _flag(words[0], where)
     elif key not in (known.lower() for known in _KEYS):
-        raise DataError(f"{where}: unknown {shown(key)}; known: {', '.join(_KEYS)}")
+        raise DataError(f"{where}: unknown {told}; known: {', '.join(_KEYS)}")
     return False
 
 

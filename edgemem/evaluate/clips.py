@@ -89,8 +89,8 @@ def evaluate_clips(
     carry: float = 0.0,
     background: Path | None = None,
     progress: Progress = iter,
-    crop: Crop | None = None,
     *,
+    crop: Crop | None = None,
     speaker: SpeakerRule = DEFAULT_SPEAKER,
 ) -> ClipScores:
     """Accuracy of a network on the clips of a data set.
@@ -113,10 +113,10 @@ def evaluate_clips(
         Folder of recordings of background noise, used beside the set's own.
     progress : callable
         Wraps the clips, to show how far it is.
-    crop : Crop, optional
-        What of a recording is heard; by default what the network was trained on.
     speaker : SpeakerRule
         Where the speaker stands in file names, and how many are held out: as for training.
+    crop : Crop, optional
+        What of a recording is heard; by default what the network was trained on.
 
     Raises
     ------
@@ -137,8 +137,8 @@ def evaluate_clips(
         labels=network.labels,
         background=background,
         seed=_SEED,
-        seconds=part.seconds,
         speaker=speaker,
+        seconds=part.seconds,
     )
     before = None
     if carry > 0:

@@ -268,12 +268,12 @@ class Reader:
         """Take no more sound."""
         self._stop.set()
 
-    def close(self) -> None:
+    def close(self, patience: float = 5.0) -> None:
         """Stop, and wait until nothing of the source is left open; a few seconds at most."""
         self.stop()
         self._buffer.end()
         if self._thread.ident is not None:
-            self._thread.join(5.0)
+            self._thread.join(min(5.0, patience))
 
     def check(self) -> None:
         """Raise what ended the source, if it was an error."""

@@ -47,6 +47,20 @@ def test_a_clip_gives_its_keywords_in_time(
     assert 0.9 <= found[0]["score"] <= 1.0
 
 
+def test_a_rule_file_holds_as_it_does_for_listen(
+    tone_file: Path, sound: Samples, tmp_path: Path, write_wav: Callable[..., Path]
+) -> None:
+    config = tmp_path / "kws.toml"
+    config.write_text('ignore = ["low"]\n')
+    clip = write_wav(tmp_path / "a.wav", sound)
+    found = events(run(tone_file, clip, "--config", config))
+    assert [event["label"] for event in found if event["label"] in ("low", "high")] == ["high"]
+    config.write_text("threshold = 7\n")
+    refused = run(tone_file, clip, "--config", config)
+    assert refused.exit_code == 1
+    assert f"{config}, line 1: threshold is 7" in refused.stderr
+
+
 def test_raw_sound_on_a_pipe_gives_the_same_events(
     tone_file: Path, sound: Samples, tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:

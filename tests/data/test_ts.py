@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_series_is_said(made, rows: str, message: str) -> N
     [
         ("@timeStamps false", "@timeStamps true", "line 3: series with timestamps"),
         ("@missing false", "@missing maybe", "line 4: expected true or false (got 'maybe')"),
-        ("@missing false", "@colour blue", "line 4: unknown '@colour'; known: @problemName"),
+        ("@missing false", "@colour blue", "line 4: unknown @colour; known: @problemName"),
         ("@missing false", "@timeStamps false", "line 4: @timestamps is said twice"),
         ("@missing false", "@missing", "line 4: @missing says nothing"),
         ("@dimensions 2", "@dimensions none", "line 6: expected a number of 1 or more"),
