@@ -179,7 +179,6 @@ def _product(call: Call) -> None:
     _ask_shape(x, (*x.shape[:-1], columns), "the input")
     _ask_shape(call.output, (*x.shape[:-1], rows), "the result")
     for value in bias:
-        ask(value.data is not None, "the bias is no constant")
         _ask_shape(value, (rows,), "the bias")
     if weight.scale is None:
         return
@@ -234,7 +233,10 @@ def _concatenation(call: Call) -> None:
 
 def _listed(value: Value) -> Shape:
     """The numbers of a constant list."""
-    ask(value.data is not None and value.scale is None, "a list of numbers is no constant")
+    ask(
+        value.data is not None and value.scale is None,
+        "what says a shape or a place is no constant list",
+    )
     return tuple(np.asarray(value.data).tolist())
 
 

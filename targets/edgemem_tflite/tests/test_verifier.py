@@ -124,7 +124,7 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "too few operands": (reads("MUL", "tanh"), "makes int16 of int16|never read"),
     "too many": (reads("TANH", "sigma", "minus"), "makes int16 of int16 and int16"),
     "another shape of a result": (tensor("tanh", shape=(1, 5)), "the result has shape"),
-    "rows that do not fit": (reads("MUL", "tanh", "both"), "an operand of shape|never read"),
+    "rows that do not fit": (reads("ADD", "fc", "both"), "an operand of shape"),
     "shifts over unequal shapes": (
         lambda p: reads("ADD", "fc", "one")(op("ADD", fields={"PotScaleInt16": 1})(p)),
         "an operand has shape",
@@ -132,6 +132,12 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "a step too fine to add": (tensor("added", format=Format(16, 2.0**-30)), "multiplies by"),
     "a step too fine to multiply": (tensor("times", format=Format(16, 2.0**-70)), "multiplies by"),
     "a step too fine for a product": (tensor("fc", format=Format(16, 2.0**-70)), "multiplies by"),
+    "a step too fine to rescale": (tensor("fine", format=Format(16, 2.0**-40)), "multiplies by"),
+    "a step too fine for a curve": (tensor("sigma", format=Format(16, 2.0**-60)), "multiplies by"),
+    "a matrix of more axes": (
+        tensor("big", shape=(4, 1, 1, 8), data=np.zeros((4, 1, 1, 8), np.int8)),
+        "a weight of shape",
+    ),
     "a row too coarse for a product": (
         tensor("big", format=Format(8, np.array([2.0**40, 1, 1, 1]))),
         "multiplies by",
@@ -162,6 +168,13 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "a join along no axis": (op("CONCATENATION", fields={"Axis": 2}), "joins along"),
     "a join along the rows": (op("CONCATENATION", fields={"Axis": 0}), "joins along"),
     "a join too long": (tensor("both", shape=(1, 9)), "the result has shape"),
+    "a join of other rows": (tensor("s", shape=(2, 4)), "a part"),
+    "a join of other types": (reads("CONCATENATION", "fine", "q"), "joins int16 and int8"),
+    "a list that counts in steps": (tensor("begin", format=Format(32, 1.0)), "no constant list"),
+    "scales along a constant row": (
+        tensor("one", shape=(4,), data=LIST([7] * 4, np.int16), format=Format(16, np.ones(4))),
+        "has not one scale",
+    ),
     "a join in other steps": (tensor("both", format=Format(16, 0.5)), "other steps"),
     "a weight that is computed": (
         lambda p: facing(inputs={"x": "x", "s": "s", "b": "big"})(
