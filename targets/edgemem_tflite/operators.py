@@ -235,7 +235,7 @@ def _listed(value: Value) -> Shape:
     """The numbers of a constant list."""
     ask(
         value.data is not None and value.scale is None,
-        "what says a shape or a place is no constant list",
+        "a shape or place is no constant list",
     )
     return tuple(np.asarray(value.data).tolist())
 
