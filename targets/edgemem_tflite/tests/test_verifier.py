@@ -252,6 +252,16 @@ def test_two_outputs_of_one_name() -> None:
     refused(data, "two outputs of one name")
 
 
+def test_a_sentence_stays_one_whatever_the_names() -> None:
+    network = every_operator()
+    more = {f"{i}{'z' * 900}": network.outputs["y"] for i in range(1000)}
+    data = serialize(replace(network, outputs={**network.outputs, **more}), {})
+    refused(data, "the signature has inputs s, x and outputs 0z{200}")
+    with pytest.raises(ArtefactError) as found:
+        verify(data, "net.tflite")
+    assert len(str(found.value)) < 500
+
+
 def test_an_output_that_is_no_tensor() -> None:
     network = every_operator()
     refused(serialize(replace(network, outputs={"y": 99}), {}), "outputs that are no tensors")
