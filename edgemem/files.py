@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import tempfile
 import tokenize
@@ -77,6 +78,8 @@ def cache_folder(name: str) -> Path:
 def check_writable(path: Path) -> None:
     """Refuse a ``path`` that could not be written, before long work is spent on its content.
 
+    What killed writes left in its folder is swept.
+
     Raises
     ------
     OutputError
@@ -84,8 +87,21 @@ def check_writable(path: Path) -> None:
     """
     path = Path(path)
     _refuse_special(path)
+    sweep(path.parent)
     with _beside(path):
         pass
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files that killed writes left in a folder, if there are any.
+
+    A write holds its file locked, so one that another living process is writing stays, wherever
+    that process runs. Where there are no such locks (Windows), all stay.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _UNFINISHED.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_dead(entry)
 
 
 def zip_bytes(entries: Mapping[str, bytes], *, compress: bool, prefix: bytes = b"") -> bytes:
@@ -125,23 +141,61 @@ def _refuse_special(path: Path) -> None:
         raise OutputError(f"cannot write {path}: it is {what}; name a file")
 
 
+_SUFFIX = ".part"
+_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}\.part", re.DOTALL)
+"""Names of files that are not whole yet."""
+
+
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """An empty file in the folder of ``path``; gone afterwards, unless it was renamed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+        handle, name = _unfinished(path)
         try:
-            yield Path(name)
+            yield name
         finally:
             with suppress(OSError):
-                Path(name).unlink()
+                name.unlink()
+            os.close(handle)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
             f"cannot write {path}: {reason}; choose a folder with space and write access"
         ) from error
+
+
+def _unfinished(path: Path) -> tuple[int, Path]:
+    """A new file beside ``path``, and what locks it until it is closed."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SUFFIX)
+        with suppress(OSError):  # a file system without locks
+            _lock(handle)
+        # between its making and its lock a sweep may have taken it for a dead one
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)
+
+
+def _remove_dead(entry: os.DirEntry[str]) -> None:
+    """Remove an unfinished file, unless it is somebody else's or a living process holds it."""
+    with suppress(OSError):
+        if os.name != "posix" or entry.stat(follow_symlinks=False).st_uid != os.geteuid():
+            return
+        handle = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            _lock(handle, wait=False)
+            Path(entry.path).unlink()
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, wait: bool = True) -> None:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _umask() -> int:

@@ -154,7 +154,7 @@ def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 # arrays
 
 _HEADER = re.compile(
-    r"\{'descr': '([<|][a-z]\d{1,2})', 'fortran_order': (True|False), "
+    r"\{'descr': '([<|][a-zU]\d{1,5})', 'fortran_order': (True|False), "
     r"'shape': \((|\d{1,10},|\d{1,10}(?:, \d{1,10}){1,7})\), \} *\n"
 )
 """What :func:`numpy.save` writes ahead of an array of numbers."""
@@ -164,8 +164,17 @@ _DTYPES = frozenset(
 )
 
 
-def read_npy(data: bytes) -> NDArray[Any]:
+_TEXTS = re.compile(r"<U[1-9]\d{0,4}")
+
+
+def read_npy(data: bytes, *, texts: bool = False) -> NDArray[Any]:
     """The array of numbers in the bytes of an ``.npy`` file; nothing in it is executed.
+
+    Parameters
+    ----------
+    data : bytes
+    texts : bool
+        Whether an array of text will do as well.
 
     Raises
     ------
@@ -174,34 +183,45 @@ def read_npy(data: bytes) -> NDArray[Any]:
     """
     start = 10 + int.from_bytes(data[8:10], "little")
     found = _HEADER.fullmatch(data[10:start].decode("latin-1"))
-    if data[:8] != b"\x93NUMPY\1\0" or found is None or found[1] not in _DTYPES:
+    known = found is not None and (found[1] in _DTYPES or (texts and _TEXTS.fullmatch(found[1])))
+    if data[:8] != b"\x93NUMPY\1\0" or found is None or not known:
         raise DamageError("no array of numbers as NumPy writes it")
     shape = tuple(int(size) for size in found[3].split(",") if size.strip())
     dtype = np.dtype(found[1])
     if math.prod(shape) * dtype.itemsize != len(data) - start:
         raise DamageError(f"an array of shape {shape} with {len(data) - start:,} bytes")
     flat = np.frombuffer(data, dtype, offset=start)
-    return flat.reshape(shape, order="F" if found[2] == "True" else "C").copy()
+    if dtype.kind == "U" and not _are_characters(flat):
+        raise DamageError("a text of numbers that are no characters")
+    try:
+        return flat.reshape(shape, order="F" if found[2] == "True" else "C").copy()
+    except ValueError as error:  # nothing, of sizes whose product leaves 64 bits
+        raise DamageError(f"an array of shape {shape}") from error
 
 
-def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an ``.npz`` file.
+def _are_characters(texts: NDArray[Any]) -> bool:
+    codes = texts.view("<u4")
+    return not ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any()
+
+
+def read_npz(data: bytes, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file; of text as well, if ``texts``.
 
     Raises
     ------
     DamageError
         As :func:`read_zip` and :func:`read_npy`.
     """
-    return arrays_of(read_zip(data)[1])
+    return arrays_of(read_zip(data)[1], texts=texts)
 
 
-def arrays_of(entries: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
+def arrays_of(entries: Mapping[str, bytes], *, texts: bool = False) -> dict[str, NDArray[Any]]:
     """The arrays among the files of an archive, by their names without ``.npy``."""
     found = {}
     for name, data in entries.items():
         if name.endswith(".npy"):
             try:
-                found[name[: -len(".npy")]] = read_npy(data)
+                found[name[: -len(".npy")]] = read_npy(data, texts=texts)
             except DamageError as error:
                 raise DamageError(f"{shown(name)} holds {error}") from error
     return found

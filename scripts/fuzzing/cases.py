@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,34 +13,10 @@ from edgemem.quantize import IntegerOps
 from edgemem.quantize.stored import ARRAYS, PROGRAM, read_program
 from edgemem.runtime.network import describe, of_artefact, open_network
 from edgemem.verification import verify
-from fuzzing import flatbuffers, networks, sample, structures
+from fuzzing import data_files, flatbuffers, networks, sample, structures
+from fuzzing.case import MEMORY, Case
 
 STEPS = 3
-
-MEMORY = 300 << 20
-"""Bytes that reading a file of up to 10 MB may take at most."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of file.
-
-    Parameters
-    ----------
-    make : callable
-        Writes one damaged file into a folder and gives its path.
-    read : callable
-        What a user would do with it: it comes back, or raises an EdgememError.
-    slow : bool
-        Whether reading one takes so long that a test does few of them.
-    memory : int
-        Bytes that the process may take at most, with all that it imports.
-    """
-
-    make: Callable[[np.random.Generator, Path], Path]
-    read: Callable[[Path], None]
-    slow: bool = False
-    memory: int = MEMORY
 
 
 def run_artefact(path: Path) -> None:
@@ -133,6 +108,7 @@ IMPORTS = {"nengo-loihi": 400 << 20}
 """What simulators of others take by themselves, in bytes."""
 
 CASES: Mapping[str, Case] = {
+    **data_files.cases(),
     "model": Case(_model, run_model),
     "tflite-bytes": Case(partial(_flatbuffer, flatbuffers.mutate), run_artefact),
     "tflite-network": Case(partial(_flatbuffer, networks.mutate), run_artefact),
@@ -144,4 +120,4 @@ CASES: Mapping[str, Case] = {
         for name in sorted(target.available())
     },
 }
-"""By kind of file; every installed target is one."""
+"""By kind of file; every installed target is one, and every reader of data."""
