@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzzing.sample import F16, every_operator, payload
+from fuzzing.sample import F16, chain, every_operator, payload
 
 from edgemem.errors import ArtefactError
 from edgemem.quantize import Format
@@ -280,22 +280,6 @@ def test_a_name_that_a_terminal_obeys() -> None:
 
 
 # sizes
-
-
-def chain(code: str, version: int, n: int, count: int, weight: Any = None) -> bytes:
-    """``count`` operators in floats, one after the other, over rows of ``n``."""
-    tensors = [Tensor("x", (1, n), "float32")]
-    more: tuple[int, ...] = ()
-    fields = {}
-    if weight is not None:
-        tensors.append(Tensor("", weight.shape, "float32", None, weight))
-        more, fields = (1,), {"KeepNumDims": 1}
-    made = []
-    for i in range(count):
-        before = len(tensors) - 1 if i else 0
-        tensors.append(Tensor("", (1, n), "float32"))
-        made.append(Op(code, version, (before, *more), (len(tensors) - 1,), fields))
-    return serialize(Program(tuple(tensors), tuple(made), {"x": 0}, {"y": len(tensors) - 1}), {})
 
 
 def test_sizes_are_bounded() -> None:
