@@ -138,6 +138,14 @@ def test_a_layout_that_cannot_be(value: int) -> None:
 
 
 @pytest.mark.parametrize("of", TABLES)
+def test_a_layout_with_room_for_more_fields(of: str) -> None:
+    data, at, size, entries = layout(of)
+    slots = max((field.slot for field in TABLES[of]), default=-1) + 2
+    entries += [0] * (slots - len(entries))
+    refused(laid_out(data, at, size, entries), "has fields that edgemem never writes")
+
+
+@pytest.mark.parametrize("of", TABLES)
 def test_a_layout_that_is_elsewhere(of: str) -> None:
     data = payload()
     at = next(p for p in chart(data).layouts if p.name == of and p.dtype == "int32")
