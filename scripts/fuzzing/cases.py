@@ -13,7 +13,7 @@ from edgemem.quantize import IntegerOps
 from edgemem.quantize.stored import ARRAYS, PROGRAM, read_program
 from edgemem.runtime.network import describe, of_artefact, open_network
 from edgemem.verification import verify
-from fuzzing import data_files, flatbuffers, networks, sample, structures
+from fuzzing import data_files, flatbuffers, networks, sample, sounds, structures
 from fuzzing.case import MEMORY, Case
 
 STEPS = 3
@@ -109,6 +109,7 @@ IMPORTS = {"nengo-loihi": 400 << 20}
 
 CASES: Mapping[str, Case] = {
     **data_files.cases(),
+    **sounds.cases(),
     "model": Case(_model, run_model),
     "tflite-bytes": Case(partial(_flatbuffer, flatbuffers.mutate), run_artefact),
     "tflite-network": Case(partial(_flatbuffer, networks.mutate), run_artefact),

@@ -1,4 +1,5 @@
-"""One small network with every operator that edgemem writes, and every table of the schema."""
+"""Networks for the TFLite interpreter that were never trained: a small one with every operator that
+edgemem writes and every table of the schema, and long ones."""
 
 from __future__ import annotations
 
@@ -87,3 +88,19 @@ def every_operator() -> Program:
 def payload() -> bytes:
     """Its flatbuffer."""
     return serialize(every_operator(), {"note": b"text"})
+
+
+def chain(code: str, version: int, n: int, count: int, weight: Any = None) -> bytes:
+    """``count`` operators in floats, one after the other, over rows of ``n``."""
+    tensors = [Tensor("x", (1, n), "float32")]
+    more: tuple[int, ...] = ()
+    fields = {}
+    if weight is not None:
+        tensors.append(Tensor("", weight.shape, "float32", None, weight))
+        more, fields = (1,), {"KeepNumDims": 1}
+    made = []
+    for i in range(count):
+        before = len(tensors) - 1 if i else 0
+        tensors.append(Tensor("", (1, n), "float32"))
+        made.append(Op(code, version, (before, *more), (len(tensors) - 1,), fields))
+    return serialize(Program(tuple(tensors), tuple(made), {"x": 0}, {"y": len(tensors) - 1}), {})

@@ -112,25 +112,16 @@ def _ask_shape(value: Value, shape: Shape, what: str) -> None:
     ask(value.shape == shape, f"{what} has shape {value.shape}, not {shape}")
 
 
-def _ask_ratio(ratio: float, most: float) -> None:
+def _ask_ratio(ratio: float, most: float = 2.0**30) -> None:
     """What integers are multiplied by; kernels end the process where it is out of their range."""
     ask(2.0**-126 <= ratio < most, f"multiplies by {ratio:.3g}")
 
 
 def _elementwise(call: Call) -> None:
-    _ask_shape(call.output, call.inputs[0].shape, "the result")
-
-
-def _quantize(call: Call) -> None:
-    _elementwise(call)
-    if call.inputs[0].scale is not None:
-        _ask_ratio(call.inputs[0].step / call.output.step, 2.0**30)
-
-
-def _curve(call: Call) -> None:
-    _elementwise(call)
-    if call.output.scale is not None:
-        _ask_ratio(call.inputs[0].step / call.output.step, 2.0**30)
+    x, y = call.inputs[0], call.output
+    _ask_shape(y, x.shape, "the result")
+    if x.scale is not None and y.scale is not None:
+        _ask_ratio(x.step / y.step)
 
 
 def _pair(call: Call) -> None:
@@ -169,7 +160,7 @@ def _mul(call: Call) -> None:
     _pair(call)
     if call.output.scale is not None:
         steps = [value.step for value in call.inputs]
-        _ask_ratio(steps[0] * steps[1] / call.output.step, 2.0**30)
+        _ask_ratio(steps[0] * steps[1] / call.output.step)
 
 
 def _product(call: Call) -> None:
@@ -179,14 +170,13 @@ def _product(call: Call) -> None:
     _ask_shape(x, (*x.shape[:-1], columns), "the input")
     _ask_shape(call.output, (*x.shape[:-1], rows), "the result")
     for value in bias:
-        ask(value.data is not None, "the bias is no constant")
         _ask_shape(value, (rows,), "the bias")
     if weight.scale is None:
         return
     ask(weight.zero_point == 0, f"the weight has zero point {weight.zero_point}")
     steps = weight.scale.astype(float) * x.step / call.output.step
-    _ask_ratio(float(steps.min()), 2.0**30)
-    _ask_ratio(float(steps.max()), 2.0**30)
+    _ask_ratio(float(steps.min()))
+    _ask_ratio(float(steps.max()))
 
 
 def _fully_connected(call: Call) -> None:
@@ -234,7 +224,10 @@ def _concatenation(call: Call) -> None:
 
 def _listed(value: Value) -> Shape:
     """The numbers of a constant list."""
-    ask(value.data is not None and value.scale is None, "a list of numbers is no constant")
+    ask(
+        value.data is not None and value.scale is None,
+        "a shape or place is no constant list",
+    )
     return tuple(np.asarray(value.data).tolist())
 
 
@@ -266,11 +259,11 @@ OPERATORS: Mapping[str, Operator] = {
         _fully_connected,
         "FullyConnectedOptions",
     ),
-    "LOGISTIC": Operator(14, (1, 2, 3), _types("T -> T", over=NUMBERS), _curve),
-    "TANH": Operator(28, (1, 2, 3), _types("T -> T", over=NUMBERS), _curve),
-    "RELU": Operator(19, (1, 2, 3), _types("T -> T", over=NUMBERS), _curve),
+    "LOGISTIC": Operator(14, (1, 2, 3), _types("T -> T", over=NUMBERS), _elementwise),
+    "TANH": Operator(28, (1, 2, 3), _types("T -> T", over=NUMBERS), _elementwise),
+    "RELU": Operator(19, (1, 2, 3), _types("T -> T", over=NUMBERS), _elementwise),
     "QUANTIZE": Operator(
-        114, (2,), _types("float32 -> T", "T -> T", "int16 -> T", over=INTEGERS), _quantize
+        114, (2,), _types("float32 -> T", "T -> T", "int16 -> T", over=INTEGERS), _elementwise
     ),
     "DEQUANTIZE": Operator(6, (2, 3), _types("T -> float32", over=INTEGERS), _elementwise),
     "CAST": Operator(53, (1,), _types("int8 -> int16"), _elementwise, "CastOptions"),

@@ -35,6 +35,9 @@ MACS = 1 << 26
 _BLOCK = 16
 """Kernels fill rows and columns of a weight up to a multiple of this."""
 
+_SENTENCE = 300
+"""Characters of what is said to be wrong."""
+
 _SMALLEST, _LARGEST = 2.0**-126, 2.0**64
 """Between these a scale lies."""
 
@@ -62,8 +65,10 @@ def verify(payload: bytes, origin: str) -> None:
     try:
         check(payload)
     except DamageError as damage:
+        # names in a file may be long, and many
+        what = str(damage) if len(str(damage)) <= _SENTENCE else f"{str(damage)[:_SENTENCE]}..."
         raise ArtefactError(
-            f"{origin}: the TFLite model is damaged ({damage}); "
+            f"{origin}: the TFLite model is damaged ({what}); "
             "copy the file again or convert the model again"
         ) from None
 

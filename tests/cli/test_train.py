@@ -141,7 +141,7 @@ def test_interrupted_and_killed_it_goes_on_to_the_result_of_a_whole_run(
     assert "of an unfinished run is there; go on with --resume, or remove it" in again.stderr
 
     status, messages = interrupted([*command, "--resume"], signal.SIGKILL, "epoch 2/4")
-    assert status == -signal.SIGKILL
+    assert status == -signal.SIGKILL, messages
     assert "epoch 1/4" not in messages
     assert not out.exists()
 

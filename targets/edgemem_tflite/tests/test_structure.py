@@ -137,6 +137,28 @@ def test_a_layout_that_cannot_be(value: int) -> None:
         refused(written(found[at], value), "layout|never writes|missing| is ")
 
 
+@pytest.mark.parametrize("of", TABLES)
+def test_a_layout_with_room_for_more_fields(of: str) -> None:
+    data, at, size, entries = layout(of)
+    slots = max((field.slot for field in TABLES[of]), default=-1) + 2
+    entries += [0] * (slots - len(entries))
+    refused(laid_out(data, at, size, entries), "has fields that edgemem never writes")
+
+
+@pytest.mark.parametrize("of", TABLES)
+def test_a_layout_that_is_elsewhere(of: str) -> None:
+    data = payload()
+    at = next(p for p in chart(data).layouts if p.name == of and p.dtype == "int32")
+    for vtable in (-2, -(2**20), 5, len(data) - 2, len(data), len(data) + 2**20):
+        refused(written(at, at.at - vtable), f"the layout of .* is at byte {vtable} of {len(data)}")
+
+
+@pytest.mark.parametrize("of", TABLES)
+def test_a_table_beyond_the_file(of: str) -> None:
+    data, at, _, entries = layout(of)
+    refused(laid_out(data, at, 0xFFFE, entries), "ends after the last byte")
+
+
 @pytest.mark.parametrize("length", [0, 3, 4, 7, 8, 9, 100])
 def test_a_file_cut_short(length: int) -> None:
     refused(payload()[:length], "no TFL3|leads to")
