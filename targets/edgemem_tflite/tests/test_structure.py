@@ -137,6 +137,72 @@ def test_a_layout_that_cannot_be(value: int) -> None:
         refused(written(found[at], value), "layout|never writes|missing| is ")
 
 
+EVERY_FIELD = pytest.mark.parametrize(
+    ("of", "field"), [pytest.param(of, f, id=f"{of}.{f.name}") for of, f in FIELDS]
+)
+
+
+@EVERY_FIELD
+def test_a_field_outside_its_table(of: str, field: Field) -> None:
+    data, at, size, entries = layout(of)
+    for place in (1, 3, size, size + 1, 0xFFFF):
+        there = [*entries, *[0] * (field.slot + 1 - len(entries))]
+        there[field.slot] = place
+        refused(laid_out(data, at, size, there), f"{field.name} lies outside its table")
+
+
+@EVERY_FIELD
+def test_a_field_at_an_odd_place(of: str, field: Field) -> None:
+    if isinstance(field.kind, Scalar) and np.dtype(field.kind.dtype).itemsize == 1:
+        return  # a byte may lie anywhere
+    data, at, size, entries = layout(of)
+    for place in (5, 6, 7):
+        there = [*entries, *[0] * (field.slot + 1 - len(entries))]
+        there[field.slot] = place
+        refused(laid_out(data, at, size + 8, there), f"{field.name} is at byte .* no multiple of 4")
+
+
+GAPS = {of: set(range(max((f.slot for f in fields), default=0))) for of, fields in TABLES.items()}
+
+
+@pytest.mark.parametrize(
+    ("of", "slot"),
+    [(of, s) for of, gaps in GAPS.items() for s in gaps - {f.slot for f in TABLES[of]}],
+)
+def test_a_field_between_those_of_edgemem(of: str, slot: int) -> None:
+    data, at, size, entries = layout(of)
+    entries[slot] = 4
+    refused(laid_out(data, at, size, entries), f"has field {slot}, which edgemem never writes")
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "step"),
+    [("Buffer", "data", 16), ("QuantizationParameters", "zero_point", 8), ("Tensor", "shape", 4)],
+)
+def test_a_vector_at_an_odd_place(of: str, name: str, step: int) -> None:
+    """Moved to the end of the file, where its numbers are no multiple of their step."""
+    data = payload()
+    kinds = places(of, name)
+    vector = (kinds.contents or kinds.vectors)[0]
+    offset = next(
+        p for p in kinds.offsets if p.at + struct.unpack_from("<I", data, p.at)[0] == vector.at - 4
+    )
+    width = np.dtype(vector.dtype).itemsize * vector.count
+    end = len(data) + -(len(data) + 4) % step + (4 if step > 4 else 2)
+    moved = bytearray(data) + bytes(end - len(data))
+    moved += data[vector.at - 4 : vector.at + width] + bytes(16)
+    struct.pack_into("<I", moved, offset.at, end - offset.at)
+    refused(bytes(moved), f"{name} is at byte .* no multiple of {step}|{name} leads to byte")
+
+
+@_kinds(Text)
+def test_a_name_without_an_end(of: str, field: Field) -> None:
+    changed = bytearray(payload())
+    for place in places(of, field.name).contents:
+        changed[place.at + place.count - 1] = ord("a")
+    refused(bytes(changed), "does not end in a zero")
+
+
 @pytest.mark.parametrize("of", TABLES)
 def test_a_layout_with_room_for_more_fields(of: str) -> None:
     data, at, size, entries = layout(of)
