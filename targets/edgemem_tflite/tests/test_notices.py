@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from edgemem_tflite import notices
 
 from edgemem import pretrained
+from edgemem_tflite import notices
 
 OPEN = """
 import sys
