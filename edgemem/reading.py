@@ -48,6 +48,18 @@ _DIGITS = 20
 _SHOWN = 60
 
 
+ALTERED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a library raises that reads a database whose values are no longer those that it wrote."""
+
+
 class DamageError(EdgememError, ValueError):
     """Part of a file that no edgemem wrote: the message says which part, and what is wrong."""
 
