@@ -45,7 +45,7 @@ _TIMES = 3
 _DIGITS = 20
 """Digits of a whole number: those of 64 bits."""
 
-_SHOWN = 60
+_SHOWN, _REASON = 60, 200
 
 
 ALTERED = (
@@ -112,7 +112,8 @@ def read_zip(data: bytes, *, stored: bool = False) -> tuple[int, dict[str, bytes
             start = min((file.header_offset for file in files), default=len(data))
             return start, {file.filename: _unpacked(archive, file) for file in files}
     except (*_ZIP, ValueError) as error:
-        raise error if isinstance(error, DamageError) else DamageError(str(error)) from error
+        told = error if isinstance(error, DamageError) else DamageError(str(error)[:_REASON])
+        raise told from error
 
 
 _ZIP = (
