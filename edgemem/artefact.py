@@ -35,6 +35,7 @@ from edgemem.reading import (
     read_npz,
     read_zip,
 )
+from edgemem.runtime.crop import Crop
 from edgemem.runtime.rule import DetectorConfig
 
 FORMAT = 1
@@ -55,6 +56,9 @@ MOST_LABELS = 1 << 16
 MOST_GOLDEN = 1 << 22
 """Numbers of the golden vectors; those of a conversion are some hundred."""
 
+LONGEST_TEXT = 1 << 16
+"""Characters of a note or a reason."""
+
 SCHEMA = Record(
     {"format": Whole(1, FORMAT), "target": TEXT, "sha256": MapOf(Text(64), 4096)},
     {
@@ -63,11 +67,20 @@ SCHEMA = Record(
         "protocol": Text(1 << 16),
         "frontend": OBJECT,
         "detector": OBJECT,
+        "crop": OBJECT,
         "tolerance": Record({}, {name: Real(0.0) for name in ("distance", "agreement", "replay")}),
         "golden": TEXT,
         "versions": MapOf(TEXT, 64),
         "model": Text(64),
-        "note": Text(1 << 16),
+        "note": Text(LONGEST_TEXT),
+        "accepted": Record(
+            {
+                "reason": Text(LONGEST_TEXT),
+                "distance": Real(0.0),
+                "allowed": Record({"distance": Real(0.0)}, {"agreement": Real(0.0)}),
+            },
+            {"agreement": Real(0.0, 1.0)},
+        ),
     },
     more=True,
 )
@@ -261,6 +274,8 @@ def _manifest(text: bytes, origin: str) -> dict[str, Any]:
             FrontEnd.from_dict(manifest["frontend"])
         if "detector" in manifest:
             DetectorConfig.from_dict(manifest["detector"])
+        if "crop" in manifest:
+            Crop.from_dict(manifest["crop"])
     except (DamageError, ConfigError) as error:
         raise ArtefactError(
             f"{origin}: {MANIFEST} is damaged: {error}; convert the model again"

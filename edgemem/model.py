@@ -40,6 +40,7 @@ from edgemem.reading import (
     read_json,
     read_zip,
 )
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.rule import DetectorConfig
 
 FORMAT = 2
@@ -63,7 +64,7 @@ SCHEMA = Record(
         "digest": Text(64),
         "card": OBJECT,
     },
-    {"scheme": OBJECT},
+    {"crop": OBJECT, "scheme": OBJECT},
 )
 """Fields of the description; those that are objects are checked by what they describe."""
 
@@ -118,6 +119,8 @@ class Model:
         What is known of the training: data, seed, figures (JSON values).
     scheme : Scheme, optional
         Widths and formats of the integer form that training fixed.
+    crop : Crop
+        What of a recording it was trained on; it is evaluated on the same.
     """
 
     name: str
@@ -131,6 +134,7 @@ class Model:
     validation: Sample
     card: Mapping[str, Any] = field(default_factory=dict)
     scheme: Scheme | None = None
+    crop: Crop = SECOND
 
     def __post_init__(self) -> None:
         if self.frontend.n_features != self.cell.n_in:
@@ -205,6 +209,8 @@ def to_bytes(model: Model) -> bytes:
         "digest": model.digest,
         "card": dict(model.card),
     }
+    if model.crop != SECOND:
+        plan["crop"] = model.crop.to_dict()
     if model.scheme is not None:
         plan["scheme"] = model.scheme.to_dict()
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -277,6 +283,7 @@ def _build(path: Path, plan: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]
         params=params,
         labels=tuple(plan["labels"]),
         protocol=plan["protocol"],
+        crop=Crop.from_dict(plan.get("crop", {})),
         detector=DetectorConfig.from_dict(plan["detector"]),
         calibration=_sample(arrays, "calibration", low, high),
         validation=_sample(arrays, "validation", low, high),

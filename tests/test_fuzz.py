@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzzing import structures
+from fuzzing import sample, structures
 from fuzzing.cases import CASES, MEMORY
 from fuzzing.children import HARMLESS, fuzz
 
@@ -109,8 +109,24 @@ def large_tensors() -> bytes:
     return _sealed(manifest, {**parts, "program.json": json.dumps(plan).encode()})
 
 
+def _network(payload: bytes) -> bytes:
+    opened = artefact.from_bytes(structures.converted("tflite")[0], "sound")
+    return structures._sealed(dict(opened.manifest), payload, opened.parts)
+
+
+def many_products() -> bytes:
+    """As often as it may be, a matrix that kernels lay out anew each time."""
+    return _network(sample.chain("FULLY_CONNECTED", 5, 1580, 8, np.ones((1580, 1580), np.float32)))
+
+
+def wide_steps() -> bytes:
+    """As much as one step may compute."""
+    return _network(sample.chain("RELU", 1, 1 << 20, 7))
+
+
 LARGE: tuple[Callable[[], bytes], ...] = (
     packed_zeros, many_weights, many_clips, many_values, long_text, many_files, large_tensors,
+    many_products, wide_steps,
 )  # fmt: skip
 
 

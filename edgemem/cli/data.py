@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgemem.cli import _crop
 from edgemem.cli._speakers import rule_of, speaker_options
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def stream(
 @click.option("--frontend", help='Front end of features: "pictures" or a JSON file.')
 @BACKGROUND
 @speaker_options
-@click.option("--seconds", default=1.0, show_default=True, help="Length of a clip.")
+@_crop.options("1")
 @click.option(
     "--strict", is_flag=True, help="Exit with status 1 if a file is skipped or not there."
 )
@@ -155,21 +156,28 @@ def check(
     background: Path | None,
     speaker: str,
     test_speakers: int | None,
-    seconds: float,
+    seconds: float | None,
+    center: bool | None,
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Say what would be read of FOLDER, how large the splits are, and what is skipped and why."""
+    """Say what would be read of FOLDER, how large the splits are, and what is skipped and why.
+
+    Of recordings that are longer than a clip it says how many there are and where their energy
+    lies.
+    """
     from edgemem.data.check import check as look
     from edgemem.data.readers import declared
 
+    crop = _crop.crop_of(seconds, center)
     summary = look(
         folder,
         protocol,
         declared(frontend) if frontend else None,
         background=background,
         speaker=rule_of(speaker, test_speakers),
-        seconds=seconds,
+        seconds=crop.seconds,
+        center=crop.center,
     )
     if as_json:
         click.echo(json.dumps(summary.to_dict()))

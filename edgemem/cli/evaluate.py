@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgemem.cli import _streaming
+from edgemem.cli import _crop, _streaming
 from edgemem.cli._speakers import rule_of, speaker_options
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ FOLDER = click.Path(path_type=Path)
 )
 @click.option("--background", type=FOLDER, help="Folder of background noise.")
 @speaker_options
+@_crop.options("as the network was trained")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_streaming.options
 def command(
@@ -51,6 +53,8 @@ def command(
     background: Path | None,
     speaker: str,
     test_speakers: int | None,
+    seconds: float | None,
+    center: bool | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -66,7 +70,8 @@ def command(
     _streaming.check_use(stream, carry, given)
     rule = rule_of(speaker, test_speakers)
     if stream:
-        _streaming.run(file, data, split, protocol, background, rule, as_json, given)
+        kept = partial(_crop.crop_of, seconds, center)
+        _streaming.run(file, data, split, protocol, background, rule, kept, as_json, given)
         return
     from edgemem.cli._progress import progress
     from edgemem.evaluate.clips import evaluate_clips
@@ -74,12 +79,22 @@ def command(
     from edgemem.runtime.network import open_network
 
     network = open_network(file)
+    crop = _crop.crop_of(seconds, center, network.crop)
     scores = evaluate_clips(
-        network, data, protocol, split or "test", carry, background, progress, speaker=rule
+        network,
+        data,
+        protocol,
+        split or "test",
+        carry,
+        background,
+        progress,
+        crop=crop,
+        speaker=rule,
     )
     times = latency(network)
     if as_json:
         about = {"file": str(network.path), "carry": carry, "latency": times.to_dict()}
+        about |= crop.to_dict()
         click.echo(json.dumps({**about, **scores.to_dict()}))
     else:
         click.echo("\n".join([*_lines(scores, carry), _time_line(times)]))

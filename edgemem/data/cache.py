@@ -13,7 +13,7 @@ import numpy as np
 
 from edgemem.data.npfiles import load_arrays
 from edgemem.data.types import Features
-from edgemem.errors import AudioError, DataError, OutputError
+from edgemem.errors import AudioError, DataError, OutputError, SoundFormatError
 from edgemem.files import cache_folder, sweep, write_atomic
 
 Compute = Callable[[Path], Features]
@@ -167,12 +167,14 @@ def gather(
 
 
 def reason_of(error: Exception, path: Path) -> str:
-    """What an error says is wrong with a file, without its name, numbers and remedy.
+    """What an error says is wrong with a file, without its name and numbers.
 
-    Files with the same fault get the same words, so that they can be counted.
+    Files with the same fault get the same words, so that they can be counted. A remedy stays where
+    it is one for all of them.
     """
     clause = re.split(r";|: | \(", str(error).replace(str(path), ""))[0].strip()
-    return clause[3:] if clause.startswith("is ") else clause
+    clause = clause[3:] if clause.startswith("is ") else clause
+    return f"{clause}; {error.remedy}" if isinstance(error, SoundFormatError) else clause
 
 
 def _digests(files: Sequence[Path]) -> tuple[dict[int, bytes], dict[int, str]]:

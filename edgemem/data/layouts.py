@@ -13,8 +13,9 @@ from edgemem.data.lists import Listed, Place, read_list, read_table
 from edgemem.data.splits import SpeakerRule, crossing, held_out, split_of
 from edgemem.data.types import SPLITS, Report, Skipped, printable
 from edgemem.errors import ConfigError, DataError
+from edgemem.runtime.soundfiles import ENDINGS
 
-SOUND = (".wav", ".flac")
+SOUND = ENDINGS
 PICTURE = (".jpg", ".jpeg", ".png")
 ARRAY = (".npy",)
 KINDS = {"sound": SOUND, "picture": PICTURE, "array": ARRAY}

@@ -18,8 +18,10 @@ from edgemem.data.selection import check_complete, few_notes, rank, silence_coun
 from edgemem.data.source import Source, open_source
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.stores import Store, open_store
+from edgemem.data.survey import Survey
 from edgemem.data.types import SPLITS, Clip, Clips, DataSet, Features, Report, Skipped
 from edgemem.errors import DataError, UnknownNameError
+from edgemem.runtime.crop import Crop
 
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
@@ -39,12 +41,11 @@ def load(
     background: Path | None = None,
     speaker: SpeakerRule = DEFAULT_SPEAKER,
     seconds: float = 1.0,
+    center: bool = False,
     strict: bool = False,
     complete: bool = True,
 ) -> DataSet:
     """Read a data set.
-
-    A clip that is shorter than ``seconds`` gets zeros at its end, a longer one loses its end.
 
     Parameters
     ----------
@@ -72,7 +73,9 @@ def load(
     speaker : SpeakerRule
         Where the speaker stands in file names that have no ``_nohash_``.
     seconds : float
-        Length of every clip.
+        Length of every clip: a shorter recording gets zeros at its end.
+    center : bool
+        Whether a longer recording is cut around its energy; else it loses its end.
     strict : bool
         Refuse the set if any file of it cannot be used, or a list names one that is not there.
     complete : bool
@@ -88,13 +91,16 @@ def load(
     for split in splits:
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
-    source = open_source(root, protocol, frontend, background, speaker, seconds)
+    crop = Crop(seconds, center)
+    source = open_source(root, protocol, frontend, background, speaker, crop)
     if complete and "train" in splits:
         check_complete(source.root, source.found, source.protocol)
-    loader = _Loader(source, open_store(source, cache, progress), seed)
+    survey = Survey(crop, source.frontend.sample_rate)
+    loader = _Loader(source, open_store(source, cache, progress), seed, survey)
     loaded = {split: loader.split(split) for split in SPLITS if split in splits}
     noise, noise_report = loader.background()
     report = sum((part for _, part in loaded.values()), source.report + noise_report)
+    report += Report(notes=survey.notes())
     if strict and not report.whole:
         raise DataError(f"{root} has files that cannot be used; " + "; ".join(report.lines()))
     parts = {split: loaded[split][0] if split in loaded else loader.empty() for split in SPLITS}
@@ -104,6 +110,7 @@ def load(
         frontend=source.frontend,
         background=noise,
         report=report,
+        crop=crop,
         **parts,
     )
 
@@ -113,6 +120,7 @@ class _Loader:
     source: Source
     store: Store
     seed: int
+    survey: Survey
 
     def empty(self) -> Clips:
         """A split without clips."""
@@ -157,6 +165,8 @@ class _Loader:
         keep = [position for position in range(len(clips)) if position not in bad]
         skipped = tuple(Skipped(clips[p].name, reason) for p, reason in sorted(bad.items()))
         good = [clips[position] for position in keep]
+        if self.source.found.kind == "sound":
+            self.survey.look(good)
         return (features[keep] if bad else features), good, Report(len(good), skipped)
 
     def _with(self, features: Features, made: Sequence[Clip]) -> Features:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgemem.runtime.crop import SECOND, Crop
+
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
 
@@ -170,6 +172,8 @@ class DataSet:
         Background noise of the training split: for silence clips and for mixing.
     report : Report
         What was read and what was skipped.
+    crop : Crop
+        What was kept of each recording; stored in the model.
     """
 
     labels: tuple[str, ...]
@@ -180,3 +184,4 @@ class DataSet:
     test: Clips
     background: Features
     report: Report
+    crop: Crop = SECOND

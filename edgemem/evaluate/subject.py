@@ -20,6 +20,7 @@ from edgemem.frontend import FrontEnd
 from edgemem.ir.runner import GraphRunner
 from edgemem.model import Model, load
 from edgemem.ops import Array
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.network import of_artefact
 from edgemem.runtime.sources import read_clip
 from edgemem.target import Runner
@@ -45,6 +46,8 @@ class Subject:
         The converted file, if it is one.
     loaded : Runner or None
         What runs that file.
+    crop : Crop
+        What of a recording it was trained on.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Subject:
     model: Model | None
     converted: Artefact | None = None
     loaded: Runner | None = None
+    crop: Crop = SECOND
 
     def trained(self, x: Features) -> Features | None:
         """Logits of the trained network over clips, (n, t, n_out), if there is one."""
@@ -139,6 +143,7 @@ def open_subject(file: str, name: str | None, against: str | None = None) -> Sub
             model.detector.window,
             model.protocol,
             model,
+            crop=model.crop,
         )
     if name is not None:
         raise ConfigError(f"{file} is converted already: leave --spiking and --target out")
@@ -154,6 +159,7 @@ def open_subject(file: str, name: str | None, against: str | None = None) -> Sub
         load(pretrained.resolve(against, pretrained.MODEL)) if against else None,
         opened,
         network.runner,
+        network.crop,
     )
 
 
@@ -219,7 +225,7 @@ def recorded(
     Parameters
     ----------
     listener : Subject or Model
-        Its front end, labels and protocol are asked for.
+        Its front end, labels, protocol and crop are asked for.
     root : Path
     split : str
     limit : int, optional
@@ -230,12 +236,20 @@ def recorded(
     DataError
         If there is none.
     """
-    found, _ = list_clips(root, listener.protocol or None, split, labels=listener.labels)
+    crop = listener.crop
+    found, _ = list_clips(
+        root,
+        listener.protocol or None,
+        split,
+        labels=listener.labels,
+        seconds=crop.seconds,
+    )
     if not found:
         raise DataError(f"{root} has no clip in its split {split!r}")
     found = [found[i] for i in _spread(len(found), limit)]
     rate = listener.frontend.sample_rate
-    x = [listener.frontend.features(read_samples(clip, rate)) for clip in found]
+    heard = [read_samples(clip, rate, crop.seconds, crop.center) for clip in found]
+    x = [listener.frontend.features(samples) for samples in heard]
     labels = np.array([listener.labels.index(clip.label) for clip in found], np.int64)
     return Clips(np.stack(x), labels, f"{root}, split {split}")
 

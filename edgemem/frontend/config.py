@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError, ShapeError, refuse_unknown_fields
+from edgemem.frontend.blocker import GREATEST_POLE, LEAST_POLE, POLE
 from edgemem.frontend.mel import mel_filters
 from edgemem.frontend.stream import Stream
 from edgemem.reading import shown
@@ -27,7 +28,9 @@ class FrontEnd:
     """A causal log-mel or MFCC front end.
 
     Frame *i* is made of the samples ``[i hop_length, i hop_length + frame_length)`` and of nothing
-    else: no padding, no normalisation over a clip. Samples are scaled to +-1, then per frame
+    else: no padding, no normalisation over a clip. With a ``dc_pole`` the samples first lose what
+    is constant under them (:mod:`edgemem.frontend.blocker`), by a mean of the samples before.
+    Samples are scaled to +-1, then per frame
 
         P_k = |FFT(window * samples)_k|^2 / n_fft             power spectrum
         E_b = sum_k H_bk P_k                                  triangular mel bands
@@ -62,6 +65,9 @@ class FrontEnd:
     stack : int
         That many consecutive frames make one feature vector, oldest first, one every ``stack``
         hops.
+    dc_pole : float or None
+        Pole of the DC blocker in front of everything, 0.5 to 0.9999; ``None`` for none, which is
+        what a description without this field means.
 
     Raises
     ------
@@ -85,6 +91,7 @@ class FrontEnd:
     low: float | None = None
     high: float | None = None
     stack: int = 1
+    dc_pole: float | None = None
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -166,8 +173,15 @@ class FrontEnd:
         return whole.reshape(*frames.shape[:-2], count, self.n_features)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, as JSON values."""
-        return asdict(self)
+        """The fields, as JSON values; ``dc_pole`` only where there is one.
+
+        A front end without a blocker keeps the text, and the digest, that it had before there were
+        any.
+        """
+        values = asdict(self)
+        if self.dc_pole is None:
+            del values["dc_pole"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FrontEnd:
@@ -217,7 +231,7 @@ def _check_types(config: FrontEnd) -> None:
             raise ConfigError(
                 f"front end: {name} is {shown(value)}; it must be a whole number from 1 to {most}"
             )
-    optional = [name for name in ("low", "high") if getattr(config, name) is not None]
+    optional = [name for name in ("low", "high", "dc_pole") if getattr(config, name) is not None]
     for name in (*_NUMBERS, *optional):
         value = getattr(config, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -268,6 +282,11 @@ def _check_values(config: FrontEnd) -> None:
         (abs(config.floor_db) <= 1000, "floor_db must lie within 1000 dB", config.floor_db),
         (config.gain != 0, "gain must not be zero", config.gain),
         (
+            config.dc_pole is None or LEAST_POLE <= config.dc_pole <= GREATEST_POLE,
+            f"dc_pole must lie between {LEAST_POLE} and {GREATEST_POLE}",
+            config.dc_pole,
+        ),
+        (
             config.low is None or config.high is None or config.low < config.high,
             f"high must lie above low, {config.low}",
             config.high,
@@ -284,3 +303,9 @@ def _check_values(config: FrontEnd) -> None:
 # above 0.3 grey levels at any level, a residual of 4.4 grey levels (the JPEG), correlation 0.994
 # per clip. Clips shorter than a second stand in the middle of their picture.
 PICTURES = FrontEnd(gain=2.305, offset=208.8, low=0.0, high=255.0)
+
+RECORDINGS = replace(PICTURES, dc_pole=POLE)
+"""What recordings go through unless something else is said: the same, behind a DC blocker.
+
+Pictures were made without one, and there is no sound left behind them to take a constant out of.
+"""

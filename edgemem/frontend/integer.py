@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError
 from edgemem.frontend import fft
+from edgemem.frontend.blocker import MEAN_BITS, IntegerBlocker
 from edgemem.frontend.config import FrontEnd
 from edgemem.frontend.mel import dct_matrix, hann, mel_filters
 from edgemem.frontend.stream import Framing, cut
@@ -44,7 +46,8 @@ class IntegerFrontEnd:
 
     Per frame, with ``round`` to the nearest, halves up:
 
-        z_n = round(window_n x_n / 2^(22 - data_bits))
+        y_n = the samples, or what an IntegerBlocker makes of them, sample_bits fraction bits
+        z_n = round(window_n y_n / 2^(22 + sample_bits - data_bits))
         X   = RealFFT(z);  P_k = |X_k|^2                      62 bits
         E_b = floor + sum_k filters_bk P_k                    exact
         L_b = log2(E_b) - reference                           octaves below full scale, 2^-16
@@ -110,13 +113,15 @@ class IntegerFrontEnd:
         filters = mel_filters(
             config.n_mels, config.n_fft, config.sample_rate, config.f_min, config.f_max
         )
-        data_bits = _data_bits(window)
+        # behind a blocker lies the difference of a sample and a mean of others
+        louder = 1.0 if config.dc_pole is None else 2.0
+        data_bits = _data_bits(window, louder)
         weight_bits = _weight_bits(filters)
         unit = _SAMPLE_BITS + 2 * data_bits + weight_bits + config.n_fft.bit_length() - 1
         dct = dct_matrix(config.n_mfcc, config.n_mels) if config.kind == "mfcc" else None
         weights = _steps(filters, weight_bits)
         last = int(np.flatnonzero(weights.any(axis=0))[-1])
-        low, high = _reach(config, window, filters, dct)
+        low, high = _reach(config, louder * window, filters, dct)
         bits = _fraction_bits(low, high)
         multiplier, offset, shift = _affine(config, bits)
         return cls(
@@ -140,6 +145,16 @@ class IntegerFrontEnd:
     def period(self) -> int:
         """Sample at which the mirrored window would reach its first entry again."""
         return _period(self.config)
+
+    @property
+    def window_shift(self) -> int:
+        """Bits that a windowed sample loses."""
+        return WINDOW_BITS + self.sample_bits - self.data_bits
+
+    @property
+    def sample_bits(self) -> int:
+        """Fraction bits of what is windowed."""
+        return 0 if self.config.dc_pole is None else MEAN_BITS
 
     @property
     def n_features(self) -> int:
@@ -170,7 +185,9 @@ class IntegerFrontEnd:
 
     def stream(self) -> Framing[np.int16]:
         """A new stream: samples in, integer feature vectors out, its own state."""
-        return Framing(self.config, _Bands(self), np.int16)
+        pole = self.config.dc_pole
+        blocker = None if pole is None else IntegerBlocker(pole)
+        return Framing(self.config, _Bands(self), np.int16, blocker)
 
 
 class _Bands:
@@ -186,12 +203,12 @@ class _Bands:
         self._filters = np.ascontiguousarray(form.filters.T.astype(np.float64))
         self._dct = None if form.dct is None else form.dct.T.astype(np.float64)
 
-    def __call__(self, held: npt.NDArray[np.int16], count: int) -> Features:
+    def __call__(self, held: npt.NDArray[Any], count: int) -> Features:
         form, config = self._form, self._form.config
-        # z_n = round(window_n x_n / 2^(22 - data_bits))
+        # z_n = round(window_n y_n / 2^(22 + sample_bits - data_bits))
         padded = np.zeros((count, config.n_fft))
         windowed = cut(held, count, config) * self._window
-        padded[:, : config.frame_length] = fft.halves_up(windowed, WINDOW_BITS - form.data_bits)
+        padded[:, : config.frame_length] = fft.halves_up(windowed, form.window_shift)
         # L_b = log2(floor + sum_k filters_bk P_k) - reference
         levels = self._levels(*fft.power_words(self._fft(padded)))
         if self._dct is not None:
@@ -226,14 +243,14 @@ def _check_length(config: FrontEnd) -> None:
         )
 
 
-def _data_bits(window: npt.NDArray[np.float64]) -> int:
+def _data_bits(window: npt.NDArray[np.float64], louder: float) -> int:
     """Fraction bits of a windowed sample with which no sum over a frame leaves 30 bits."""
-    loudest = 2.0**15 * max(float(window.sum()), 1.0)
+    loudest = louder * 2.0**15 * max(float(window.sum()), 1.0)
     bits = math.floor(math.log2(fft.DATA_LIMIT / loudest))
     if bits < 0:
         raise ConfigError(
             f"front end: frame_length is {len(window)}; sums of so many samples do not fit "
-            "32 bits; train with at most 64,000 samples a frame"
+            f"32 bits; train with at most {64000 / louder:,.0f} samples a frame"
         )
     return min(bits, 14)
 

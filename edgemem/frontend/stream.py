@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import AudioError
+from edgemem.frontend.blocker import Blocker, FloatBlocker
 from edgemem.frontend.mel import Array, dct_matrix, hann, mel_filters
 
 if TYPE_CHECKING:
     from edgemem.frontend.config import FrontEnd
 
-# Frames that are worked on at once: bounds the memory that a long recording takes.
+# Frames, and samples, that are worked on at once: bounds the memory that a long recording takes.
 _CHUNK = 256
-
+_PIECE = 1 << 16
 
 S = TypeVar("S", bound=np.generic)
 
-Bands = Callable[[npt.NDArray[np.int16], int], npt.NDArray[S]]
-"""Samples and a number of frames to the features of these frames, (count, n_bands)."""
+Bands = Callable[[npt.NDArray[Any], int], npt.NDArray[S]]
+"""Samples (int16, or what a blocker makes of them) and a number of frames to the features of these
+frames, (count, n_bands)."""
 
 
 class Framing(Generic[S]):
@@ -36,17 +38,24 @@ class Framing(Generic[S]):
         how many frames there are.
     dtype : dtype
         Of the features.
+    blocker : Blocker, optional
+        What the samples go through first.
     """
 
-    def __init__(self, config: FrontEnd, bands: Bands[S], dtype: type[S]) -> None:
+    def __init__(
+        self, config: FrontEnd, bands: Bands[S], dtype: type[S], blocker: Blocker | None = None
+    ) -> None:
         self.config = config
         self._bands_of = bands
         self._dtype = dtype
+        self._blocker = blocker
         self.reset()
 
     def reset(self) -> None:
         """Forget every sample so far."""
-        self._samples: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+        self._samples: npt.NDArray[Any] = np.zeros(0, np.int16)
+        if self._blocker is not None:
+            self._blocker.reset()
         self._frames: npt.NDArray[S] = np.zeros((0, self.config.n_bands), self._dtype)
 
     def push(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[S]:
@@ -72,8 +81,16 @@ class Framing(Generic[S]):
                 f"samples are {samples.dtype} of shape {samples.shape}; "
                 "expected one channel of 16-bit integers, int16 (n,)"
             )
+        parts = [
+            self._take(samples[start : start + _PIECE])
+            for start in range(0, max(1, len(samples)), _PIECE)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _take(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[S]:
         config = self.config
-        held = np.concatenate([self._samples, samples])
+        heard = samples if self._blocker is None else self._blocker(samples)
+        held = np.concatenate([self._samples, heard])
         count = max(0, 1 + (len(held) - config.frame_length) // config.hop_length)
         self._samples = held[count * config.hop_length :].copy()
         frames = [self._frames]
@@ -99,9 +116,11 @@ class Stream(Framing[np.float32]):
 
     def __init__(self, config: FrontEnd) -> None:
         self._window, self._filters, self._dct = _matrices(config)
-        super().__init__(config, self._bands, np.float32)
+        pole = config.dc_pole
+        blocker = None if pole is None else FloatBlocker(pole)
+        super().__init__(config, self._bands, np.float32, blocker)
 
-    def _bands(self, held: npt.NDArray[np.int16], count: int) -> npt.NDArray[np.float32]:
+    def _bands(self, held: npt.NDArray[Any], count: int) -> npt.NDArray[np.float32]:
         """Features of the first ``count`` frames of ``held``: (count, n_bands)."""
         config = self.config
         # P_k = |FFT(window * samples)_k|^2 / n_fft
@@ -120,7 +139,7 @@ class Stream(Framing[np.float32]):
         return np.asarray(values, np.float32)
 
 
-def cut(held: npt.NDArray[np.int16], count: int, config: FrontEnd) -> npt.NDArray[np.int16]:
+def cut(held: npt.NDArray[S], count: int, config: FrontEnd) -> npt.NDArray[S]:
     """The first ``count`` frames of ``held``, as a view: (count, frame_length)."""
     frames = np.lib.stride_tricks.sliding_window_view(held, config.frame_length)
     return frames[: (count - 1) * config.hop_length + 1 : config.hop_length]

@@ -177,8 +177,8 @@ class Recorder:
 def _end(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
-        child.wait(2.0)
+        child.wait(0.5)
     except subprocess.TimeoutExpired:  # stuck in its driver
         child.kill()
         with suppress(subprocess.TimeoutExpired):
-            child.wait(2.0)
+            child.wait(0.5)

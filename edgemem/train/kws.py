@@ -57,6 +57,7 @@ def make_model(
             **card,
         },
         scheme=result.scheme,
+        crop=data.crop,
     )
 
 

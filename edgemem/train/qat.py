@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from edgemem.cells import Cell
 from edgemem.errors import ConfigError, UnknownNameError
+from edgemem.quantize.prepare import absorbed
+from edgemem.quantize.rounding import sources
 from edgemem.quantize.scheme import WEIGHTS, Scheme
 from edgemem.reading import DamageError, read_bytes, read_json
 from edgemem.train.last import LastPart
@@ -48,16 +50,19 @@ class Qat(LastPart):
         return {**super().to_dict(), "layers": dict(self.layers)}
 
     def check(self, cell: Cell, params: Mapping[str, Any]) -> None:
-        """Refuse names that no matrix of ``cell`` has.
+        """Refuse names that no matrix of ``cell`` has, and a cell that cannot go on in this form.
 
         Raises
         ------
         UnknownNameError
+        UnsupportedOpError
+            If an array of the form that is trained comes from no array of the network.
         """
         matrices = [name for name, shape in cell.params.items() if len(shape) == 2]
         for name in self.layers:
             if name not in matrices:
                 raise UnknownNameError("trained matrix", name, matrices)
+        sources(absorbed(cell, params).cell)
 
 
 def read_layers(path: Path) -> dict[str, int]:

@@ -189,9 +189,7 @@ class _Session:
     def restore(self, state: Checkpoint) -> None:
         """Put everything back as it was after the epoch of a checkpoint."""
         variables = self.variables()
-        kinds = {
-            str(i): (tuple(v.shape), tf.as_dtype(v.dtype).name) for i, v in enumerate(variables)
-        }
+        kinds = {str(i): (tuple(v.shape), v.dtype.name) for i, v in enumerate(variables)}
         there = {name: (array.shape, str(array.dtype)) for name, array in state.variables.items()}
         if kinds != there:
             raise TrainingError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from edgemem.quantize import IntegerOps
 from edgemem.quantize.stored import ARRAYS, PROGRAM, read_program
 from edgemem.runtime.network import describe, of_artefact, open_network
 from edgemem.verification import verify
-from fuzzing import data_files, structures
+from fuzzing import data_files, flatbuffers, networks, sample, sounds, structures
 from fuzzing.case import MEMORY, Case
 
 STEPS = 3
@@ -23,7 +23,7 @@ def run_artefact(path: Path) -> None:
     """``info``, ``verify`` and ``run``."""
     describe(path)
     opened = artefact.read(path)
-    for reference_kernels in (False, True):
+    for reference_kernels in (False, True) if opened.target == "tflite" else (False,):
         runner = target.load(opened, reference_kernels)
         runner.reset()
         for x in np.random.default_rng(0).normal(size=(STEPS, runner.n_in)).astype(np.float32):
@@ -89,6 +89,18 @@ def _program(rng: np.random.Generator, folder: Path) -> Path:
     return path
 
 
+def _flatbuffer(
+    damage: Callable[[bytes, np.random.Generator], bytes], rng: np.random.Generator, folder: Path
+) -> Path:
+    sound = structures.converted("tflite")
+    opened = artefact.from_bytes(sound[int(rng.integers(len(sound)))], "sound")
+    path = folder / "network.tflite"
+    # of a network that hears, or of one with every operator
+    payload = damage(opened.payload if rng.random() < 0.7 else sample.payload(), rng)
+    path.write_bytes(structures._sealed(dict(opened.manifest), payload, opened.parts))
+    return path
+
+
 SLOW = frozenset({"c", "loihi", "nengo-loihi"})
 """Targets that compile or simulate."""
 
@@ -97,7 +109,10 @@ IMPORTS = {"nengo-loihi": 400 << 20}
 
 CASES: Mapping[str, Case] = {
     **data_files.cases(),
+    **sounds.cases(),
     "model": Case(_model, run_model),
+    "tflite-bytes": Case(partial(_flatbuffer, flatbuffers.mutate), run_artefact),
+    "tflite-network": Case(partial(_flatbuffer, networks.mutate), run_artefact),
     "c-program": Case(_program, run_c_of_program, slow=True),
     **{
         name: Case(

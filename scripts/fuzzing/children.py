@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,11 @@ def fuzz(
 
 
 def _serve() -> None:
+    from edgemem import target
     from fuzzing.cases import CASES
 
+    # what is installed does not change here, and looking takes longer than reading a file
+    target.available = cache(target.available)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what an interpreter prints is no answer
     warnings.simplefilter("ignore")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgemem.frontend import fft
-from edgemem.frontend.integer import WINDOW_BITS, Int, IntegerFrontEnd
+from edgemem.frontend.blocker import MEAN_BITS, SHARE_BITS, share_of
+from edgemem.frontend.integer import Int, IntegerFrontEnd
 
 from .parts import CPart, render, rows
 
@@ -15,6 +16,35 @@ _UPPER = """\
         }
 """
 """Only where a band reaches above a quarter of the sample rate."""
+
+_MEAN = """\
+    int32_t mean; /* of the samples before the next frame, $bits fraction bits */
+""".replace("$bits", str(MEAN_BITS))
+
+_LOAD = """\
+
+    frontend_load(z, frame);
+"""
+
+_LOAD_BLOCKED = """\
+    int32_t here = *mean;
+
+    frontend_load(z, frame, &here);
+    /* the next frame begins a hop later */
+    for (half = 0; half < FRONTEND_HOP; half++) {
+        (void)frontend_blocked(mean, frame[half]);
+    }
+"""
+
+_SAMPLE_BLOCKED = """
+                            frontend_blocked(mean, frame[n])"""
+
+_BEGIN = """\
+    if (state->missing == 0) { /* before the first sample stands the first sample itself */
+        state->missing = -1;
+        state->mean = state->samples[0] * (INT32_C(1) << FRONTEND_MEAN_BITS);
+    }
+"""
 
 
 def frontend_c(form: IntegerFrontEnd, prefix: str) -> CPart:
@@ -41,6 +71,7 @@ def frontend_c(form: IntegerFrontEnd, prefix: str) -> CPart:
         "n_features": config.n_features,
         "fraction_bits": form.fraction_bits,
         "summary": _summary(form),
+        "mean": "" if config.dc_pole is None else _MEAN,
         "prefix": prefix,
         "PREFIX": prefix.upper(),
     }
@@ -56,10 +87,30 @@ def frontend_c(form: IntegerFrontEnd, prefix: str) -> CPart:
         **sizes,
         **tables,
         **_constants(form),
+        **_blocker(config.dc_pole),
         describe=render(describe, **values),
     )
     ram = 4 * config.n_fft + 2 * (waited + 1) * push + 4
+    if config.dc_pole is not None:
+        ram += 4
     return CPart(render("frontend.h.in", **sizes), source, -(-ram // 4) * 4, flash)
+
+
+def _blocker(pole: float | None) -> dict[str, str]:
+    """What a DC blocker puts into the source; nothing without one."""
+    if pole is None:
+        none = dict.fromkeys(("blocker", "take_mean", "pass_mean", "give_mean", "begin"), "")
+        return {**none, "sample": " frame[n]", "load": _LOAD}
+    facts = {"mean_bits": MEAN_BITS, "share": share_of(pole), "share_bits": SHARE_BITS}
+    return {
+        "blocker": render("blocker.c.in", **facts),
+        "take_mean": ", int32_t *mean",
+        "pass_mean": ", mean",
+        "give_mean": ", &state->mean",
+        "begin": _BEGIN,
+        "sample": _SAMPLE_BLOCKED,
+        "load": _LOAD_BLOCKED,
+    }
 
 
 def _summary(form: IntegerFrontEnd) -> str:
@@ -82,7 +133,7 @@ def _constants(form: IntegerFrontEnd) -> dict[str, object]:
         "stack": config.stack,
         "n_bins": form.filters.shape[1],
         "period": form.period,
-        "window_shift": WINDOW_BITS - form.data_bits,
+        "window_shift": form.window_shift,
         "twiddle_bits": fft.TWIDDLE_BITS,
         "n_mels": config.n_mels,
         "n_bands": config.n_bands,

@@ -22,7 +22,7 @@ from edgemem.runtime.rule import DetectorConfig
 from . import names
 from .compiler import load_library
 from .parts import render
-from .sources import sources_of
+from .sources import Sources, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,11 +56,8 @@ class CRunner:
     def __init__(self, artefact: Artefact) -> None:
         self._origin = artefact.origin
         self.program = _checked(artefact)
-        self._plain, names = _numbered(self.program)
-        self._names = {plain: name for name, plain in names.items()}
-        self._written = sources_of(
-            self._plain, "", [f"label {n}" for n in range(self.program.n_out)], PREFIX, None
-        )
+        self._written = compiled_sources(self.program)
+        self._names = dict(zip(self._written.program.tensors, self.program.tensors))
         tensors = self.program.tensors
         self.n_in, self.n_out = self.program.n_in, self.program.n_out
         self.input_format = tensors[self.program.input].form
@@ -178,8 +175,14 @@ def _cut(held: bytes, offset: int, tensor: Tensor) -> Integers:
     return values.reshape(tensor.shape)
 
 
-def _numbered(program: Program) -> tuple[Program, dict[str, str]]:
-    """``program`` with names of our own, and these by the names that it has."""
+def compiled_sources(program: Program) -> Sources:
+    """What is compiled to run ``program``: numbers of it, and names of this module's own."""
+    labels = [f"label {number}" for number in range(program.n_out)]
+    return sources_of(_numbered(program), "", labels, PREFIX, None)
+
+
+def _numbered(program: Program) -> Program:
+    """``program`` with names of our own, in the same order."""
     names = {name: f"t{number}" for number, name in enumerate(program.tensors)}
     arrays = {name: f"a{number}" for number, name in enumerate(program.arrays)}
 
@@ -195,18 +198,15 @@ def _numbered(program: Program) -> tuple[Program, dict[str, str]]:
         )
         for op in program.operations
     )
-    return (
-        Program(
-            tensors=renamed(program.tensors, names),
-            operations=operations,
-            arrays=renamed(program.arrays, arrays),
-            constants=renamed(program.constants, names),
-            weights=renamed(program.weights, arrays),
-            states={names[state]: names[after] for state, after in program.states.items()},
-            input=names[program.input],
-            output=names[program.output],
-        ),
-        names,
+    return Program(
+        tensors=renamed(program.tensors, names),
+        operations=operations,
+        arrays=renamed(program.arrays, arrays),
+        constants=renamed(program.constants, names),
+        weights=renamed(program.weights, arrays),
+        states={names[state]: names[after] for state, after in program.states.items()},
+        input=names[program.input],
+        output=names[program.output],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ArtefactError, MissingExtraError
+from edgemem.errors import ArtefactError, MissingExtraError, PackageError
+from edgemem.runtime import packages
 
 from . import xnnpack
 from .names import SIGNATURE
@@ -47,15 +49,27 @@ def find_module() -> ModuleType:
     ------
     MissingExtraError
         If none is installed.
+    PackageError
+        If the NumPy here is none that it runs with.
     """
     # a second interpreter beside TensorFlow's own fails to import: both register one C++ type
     names = MODULES[::-1] if "tensorflow" in sys.modules else MODULES
     for name in names:
+        _check_numpy(name)
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError:
             continue
-    raise MissingExtraError("running a TFLite network", "ai-edge-litert", "tflite")
+    raise MissingExtraError("running a TFLite network", packages.interpreter_package(), "tflite")
+
+
+def _check_numpy(module: str) -> None:
+    """Refuse what would fill the screen with tracebacks as it is imported."""
+    if module != MODULES[0] or importlib.util.find_spec(module.partition(".")[0]) is None:
+        return
+    clash = packages.clash_of(np.__version__)
+    if clash is not None:
+        raise PackageError(f"numpy is {clash.found}; {clash.remedy}")
 
 
 def open_interpreter(

@@ -109,7 +109,7 @@ def damaged(commands: Path, write_wav: Callable[..., Path], noise: Callable[...,
     return commands
 
 
-def test_bad_files_are_named_counted_and_skipped(damaged: Path, tmp_path: Path) -> None:
+def test_bad_files_are_named_counted_and_skipped(bare: None, damaged: Path, tmp_path: Path) -> None:
     data = load(damaged, frontend=SMALL, cache=tmp_path / "cache")
     reasons = {item.name: item.reason for item in data.report.skipped}
     assert set(reasons) == {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgemem.errors import ConfigError, ShapeError
-from edgemem.frontend import PICTURES, FrontEnd
+from edgemem.frontend import PICTURES, RECORDINGS, FrontEnd
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,20 @@ from edgemem.frontend import PICTURES, FrontEnd
         ({"f_max": 9000.0}, "f_max must lie above f_min, 0.0 Hz, and at most at half"),
         ({"f_min": 4000.0}, "f_max must lie above f_min"),
         ({"kind": "mfcc", "n_mfcc": 41}, "n_mfcc must be at most n_mels, 40; got 41"),
+        ({"dc_pole": 1.0}, "dc_pole must lie between 0.5 and 0.9999; got 1.0"),
+        ({"dc_pole": 0}, "dc_pole must lie between"),
+        ({"dc_pole": True}, "dc_pole is True; it must be a number"),
         ({"n_mels": 120}, "holds no bin of an FFT of 512 samples"),
+        # edges that are one number in floats: a band of nothing, not of NaN
+        ({"f_min": 3999.9999999999995, "f_max": 4000.0}, "holds no bin"),
+        ({"f_max": 1e-300}, "holds no bin"),
+        ({"floor_db": 1e6}, "floor_db must lie within 1000 dB"),
+        ({"n_fft": 1 << 28}, "a whole number from 1 to 16384"),
+        ({"hop_length": 1 << 27}, "a whole number from 1 to 16384"),
+        ({"n_mels": 10**12}, "a whole number from 1 to"),
+        ({"n_mels": 513}, "n_mels must be at most 512"),
+        ({"stack": 1024, "n_mels": 100}, "at most 65536"),
+        ({"high": 10**400}, "must be finite"),
     ],
 )
 def test_values_that_cannot_work_are_named(change: dict, message: str) -> None:
@@ -45,6 +58,17 @@ def test_json_brings_the_same_front_end_back() -> None:
     again = FrontEnd.from_dict(json.loads(json.dumps(frontend.to_dict())))
     assert again == frontend
     assert again.digest() == frontend.digest()
+
+
+def test_without_a_blocker_text_and_digest_are_what_they_were() -> None:
+    # of the pictures' front end, before there was a blocker
+    digest = "1c4a235f11c5e3c98760c919603db3344acd0248f0630fa4bab3ed7cd3e76225"
+    assert PICTURES.digest() == digest
+    assert "dc_pole" not in PICTURES.to_dict()
+    assert FrontEnd.from_dict(PICTURES.to_dict()).dc_pole is None
+    assert RECORDINGS.to_dict() == {**PICTURES.to_dict(), "dc_pole": 0.995}
+    assert FrontEnd.from_dict(RECORDINGS.to_dict()) == RECORDINGS
+    assert RECORDINGS.digest() != PICTURES.digest()
 
 
 def test_an_unknown_field_is_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from python_speech_features import sigproc
 
 from edgemem.errors import AudioError
-from edgemem.frontend import PICTURES, FrontEnd
+from edgemem.frontend import PICTURES, RECORDINGS, FrontEnd
 from edgemem.frontend.mel import mel_filters
 
 Samples = npt.NDArray[np.int16]
@@ -20,6 +20,7 @@ FRONTENDS = {
     "pictures": PICTURES,
     "pairs": replace(PICTURES, stack=2),
     "mfcc": FrontEnd(kind="mfcc", n_mfcc=13, stack=3, window="hann_symmetric"),
+    "blocked": replace(RECORDINGS, stack=2),
     "odd": FrontEnd(frame_length=400, hop_length=133, n_fft=400, f_max=8000.0, n_mels=20),
 }
 
@@ -79,12 +80,13 @@ def test_the_front_end_is_causal(later: int) -> None:
     np.testing.assert_array_equal(PICTURES.features(changed)[: later + 1], whole[: later + 1])
 
 
-def test_reset_forgets_every_sample() -> None:
-    stream = FRONTENDS["pairs"].stream()
+@pytest.mark.parametrize("name", ["pairs", "blocked"])
+def test_reset_forgets_every_sample(name: str) -> None:
+    stream = FRONTENDS[name].stream()
     stream.push(sound(1000, seed=1))
     stream.reset()
     samples = sound(3000)
-    np.testing.assert_array_equal(stream.push(samples), FRONTENDS["pairs"].features(samples))
+    np.testing.assert_array_equal(stream.push(samples), FRONTENDS[name].features(samples))
 
 
 def test_digital_silence_has_the_level_of_the_floor() -> None:

@@ -13,6 +13,7 @@ from edgemem.errors import ConfigError
 from edgemem.listen import execute
 from edgemem.listen.execute import Execute, command_of
 from edgemem.listen.types import Heard, Moment
+from edgemem.listen.waiting import Waits
 
 Until = Callable[[Callable[[], bool], str], None]
 
@@ -87,9 +88,7 @@ def test_slow_commands_hold_up_nobody_and_are_counted(
 
 def test_sound_that_can_wait_waits_for_commands(tmp_path: Path) -> None:
     said: list[str] = []
-    sink = Execute(
-        ["sh", "-c", f"sleep 0.05; echo >> {tmp_path}/out"], said.append, 2, patience=60.0
-    )
+    sink = Execute(["sh", "-c", f"sleep 0.05; echo >> {tmp_path}/out"], said.append, 2, Waits(60.0))
     for _ in range(6):
         sink.take(moment("yes"))
     sink.close()

@@ -172,8 +172,9 @@ import numpy as np
 from pathlib import Path
 from edgemem.listen.record import Keeping, RecordEvents
 from edgemem.listen.types import Heard, Moment
-sink = RecordEvents(Path(sys.argv[1]), Keeping(2.0, 1.0, 3_000_000), lambda s: print(s, flush=True))
-sink._patience = 60.0
+from edgemem.listen.waiting import Waits
+report = lambda s: print(s, flush=True)
+sink = RecordEvents(Path(sys.argv[1]), Keeping(2.0, 1.0, 3_000_000), report, Waits(60.0))
 position = 0
 print("ready", flush=True)
 while True:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgemem.frontend import PICTURES, FrontEnd, IntegerFrontEnd
+from edgemem.frontend import PICTURES, RECORDINGS, FrontEnd, IntegerFrontEnd
 from edgemem_c.frontend import frontend_c
 from edgemem_c.parts import CPart
 
@@ -26,6 +26,19 @@ FRONTENDS = {
     "long": FrontEnd(frame_length=1024, hop_length=512, n_fft=1024, f_min=60.0, f_max=7600.0),
     "falling": FrontEnd(gain=-230500.0, offset=1.0, floor_db=-120.0),
     "tiny": FrontEnd(frame_length=8, hop_length=8, n_fft=8, n_mels=1, f_min=1000.0, f_max=7000.0),
+    "blocked": replace(RECORDINGS, stack=2),
+    "blocked, odd": FrontEnd(
+        frame_length=401, hop_length=133, f_max=8000.0, n_mels=20, stack=2, dc_pole=0.9
+    ),
+    "blocked, tiny": FrontEnd(
+        frame_length=8,
+        hop_length=8,
+        n_fft=8,
+        n_mels=1,
+        f_min=1000.0,
+        f_max=7000.0,
+        dc_pole=0.9999,
+    ),
     "loud floor": FrontEnd(floor_db=10.0, low=0.0, high=1.0, n_mels=3, f_max=8000.0),
 }
 
@@ -81,8 +94,9 @@ def test_c_gives_the_bits_of_numpy(name: str, build: Build) -> None:
     np.testing.assert_array_equal(got, expected)
 
 
-def test_reset_forgets_every_sample(build: Build) -> None:
-    form = IntegerFrontEnd.of(FRONTENDS["pairs"])
+@pytest.mark.parametrize("name", ["pairs", "blocked"])
+def test_reset_forgets_every_sample(name: str, build: Build) -> None:
+    form = IntegerFrontEnd.of(FRONTENDS[name])
     samples = sounds(6400)
     part = frontend_c(form, "kws")
     main = MAIN.replace("RAM", str(part.ram)).replace(
@@ -98,8 +112,11 @@ def test_reset_forgets_every_sample(build: Build) -> None:
     assert output == form.features(samples).tobytes()
 
 
-def test_a_cortex_m4_spends_no_more_than_it_says(for_cortex_m4: Callable[[CPart], str]) -> None:
-    part = frontend_c(IntegerFrontEnd.of(FRONTENDS["pairs"]), "kws")
+@pytest.mark.parametrize("name", ["pairs", "blocked"])
+def test_a_cortex_m4_spends_no_more_than_it_says(
+    name: str, for_cortex_m4: Callable[[CPart], str]
+) -> None:
+    part = frontend_c(IntegerFrontEnd.of(FRONTENDS[name]), "kws")
     symbols = [line.split() for line in for_cortex_m4(part).splitlines()]
     tables = sum(int(line[1], 16) for line in symbols if len(line) == 4 and line[2] in "rR")
     assert part.flash - 16 <= tables <= part.flash + 32  # a few scalars
@@ -119,7 +136,8 @@ def test_only_names_with_the_prefix_are_seen_outside(for_cortex_m4: Callable[[CP
     assert set(re.findall(r"#define (\w+?)_", part.header)) == {"HEY"}
 
 
-def test_nothing_in_it_is_a_floating_point_number() -> None:
-    part = frontend_c(IntegerFrontEnd.of(PICTURES), "kws")
+@pytest.mark.parametrize("name", ["pictures", "blocked"])
+def test_nothing_in_it_is_a_floating_point_number(name: str) -> None:
+    part = frontend_c(IntegerFrontEnd.of(FRONTENDS[name]), "kws")
     code = re.sub(r"/\*.*?\*/", "", part.header + part.source, flags=re.DOTALL)
     assert not re.search(r"\b(float|double)\b|\d\.\d|malloc", code)

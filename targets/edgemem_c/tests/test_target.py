@@ -97,7 +97,7 @@ def test_states_and_tensors_are_those_of_the_semantics() -> None:
 def test_a_converted_file_verifies(tmp_path) -> None:  # type: ignore[no-untyped-def]
     model = load(pretrained.resolve("kws12-lmu-small", pretrained.MODEL))
     data, report = conversion.convert(model, "c", {"weights": "8"})
-    assert report.agreement >= 0.95
+    assert report.agreement is not None and report.agreement >= 0.95
     path = tmp_path / "kws.c.zip"
     path.write_bytes(data)
     found = verify(artefact.read(path))
