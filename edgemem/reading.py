@@ -45,7 +45,19 @@ _TIMES = 3
 _DIGITS = 20
 """Digits of a whole number: those of 64 bits."""
 
-_SHOWN = 60
+_SHOWN, _REASON = 60, 200
+
+
+ALTERED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a library raises that reads a database whose values are no longer those that it wrote."""
 
 
 class DamageError(EdgememError, ValueError):
@@ -100,7 +112,8 @@ def read_zip(data: bytes, *, stored: bool = False) -> tuple[int, dict[str, bytes
             start = min((file.header_offset for file in files), default=len(data))
             return start, {file.filename: _unpacked(archive, file) for file in files}
     except (*_ZIP, ValueError) as error:
-        raise error if isinstance(error, DamageError) else DamageError(str(error)) from error
+        told = error if isinstance(error, DamageError) else DamageError(str(error)[:_REASON])
+        raise told from error
 
 
 _ZIP = (

@@ -222,6 +222,8 @@ def kws(
         rule = rule_of(speaker, test_speakers)
         data = _load(root, protocol, frontend, background, others, rule, crop, cache, seed, quiet)
         source = root.name if others is None else f"{root.name}, others: {others.name}"
+        if test_speakers:
+            source += f", test speakers: {test_speakers} by {speaker}"
         summary = _train(
             data, source, recipe, last, model, name or out.stem, out, seed, resume, quiet
         )

@@ -17,6 +17,9 @@ from edgemem.reading import shown
 
 Texts = npt.NDArray[np.str_]
 
+MANY, LEAST = 1 << 17, 256
+"""Of more clips than that each has so many bytes: what is kept of a clip takes memory as well."""
+
 
 def open_archive(path: Path) -> tuple[Inventory, ArrayStore]:
     """Look into an archive of features.
@@ -68,6 +71,8 @@ def _checked(path: Path, name: str, values: npt.NDArray[np.generic]) -> npt.NDAr
             f"{path}: {name!r} is {values.dtype} of shape {values.shape}; "
             "expected numbers of shape (clips, frames, bands)"
         )
+    if len(values) > MANY and values.nbytes < LEAST * len(values):
+        raise DataError(f"{path}: {name!r} is {len(values):,} clips of next to nothing")
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 

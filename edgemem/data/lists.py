@@ -6,7 +6,7 @@ import csv
 import io
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from edgemem.data.types import printable
 from edgemem.errors import DataError
 from edgemem.reading import DamageError, read_bytes, shown
 
+MOST_NAMES = 1 << 20
 _LARGEST = 64 << 20
 _NAMED, _LONGEST = 3, 80
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -104,7 +105,7 @@ def _some(names: Sequence[str]) -> str:
 def read_list(path: Path, place: Place) -> Listed:
     """The files in a list with a name on each line."""
     lines = (line.strip() for line in text_of(path).splitlines())
-    return _found([(line, "") for line in lines if line], place)
+    return _found(path, ((line, "") for line in lines if line), place)
 
 
 def read_table(path: Path, place: Place) -> Listed:
@@ -115,7 +116,7 @@ def read_table(path: Path, place: Place) -> Listed:
     DataError
         If it has other columns, or is no table.
     """
-    return _found(_rows(path), place)
+    return _found(path, _rows(path), place)
 
 
 def text_of(path: Path) -> str:
@@ -145,17 +146,20 @@ def _encoding(data: bytes) -> str:
     return "utf-8-sig"
 
 
-def _found(rows: Collection[tuple[str, str]] | Iterator[tuple[str, str]], place: Place) -> Listed:
+def _found(path: Path, rows: Iterable[tuple[str, str]], place: Place) -> Listed:
     files: dict[tuple[str, str], None] = {}
-    missing, outside = [], []
-    for text, word in rows:
+    missing: dict[str, None] = {}
+    outside: dict[str, None] = {}
+    for number, (text, word) in enumerate(rows):
+        if number == MOST_NAMES:
+            raise DataError(f"{path} names more than {MOST_NAMES:,} files")
         try:
             name = place.find(text)
         except DataError:
-            outside.append(shown(text))
+            outside[shown(text)] = None
             continue
         if name is None:
-            missing.append(text)
+            missing[text] = None
         else:
             files[name, word] = None
     return Listed(tuple(files), tuple(missing), tuple(outside))

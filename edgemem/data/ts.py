@@ -19,7 +19,7 @@ Series = npt.NDArray[np.float32]
 MISSING = ("refuse", "interpolate")
 """What becomes of a value that is ``?`` or ``NaN``: an error, or the line between those beside."""
 
-MOST_SERIES = 1 << 20
+MOST_SERIES = 1 << 19
 MOST_DIMENSIONS = 1 << 16
 """No set of the archives comes near."""
 
@@ -266,14 +266,12 @@ def _series(dimensions: list[str], header: _Header, where: str) -> Series:
             f"{where}: {len(dimensions)} dimensions, expected {header.n_dimensions}; "
             "the file may be cut short"
         )
-    columns = [
-        _values(text, f"{where}, dimension {place}") for place, text in enumerate(dimensions, 1)
-    ]
-    n_steps = len(columns[0])
-    for place, column in enumerate(columns, 1):
-        if len(column) != n_steps:
+    n_steps = dimensions[0].count(",") + 1
+    for place, text in enumerate(dimensions, 1):
+        if text.count(",") + 1 != n_steps:
             raise DataError(
-                f"{where}: dimension {place} has {len(column)} steps, the first has {n_steps}"
+                f"{where}: dimension {place} has {text.count(',') + 1} steps, "
+                f"the first has {n_steps}"
             )
     if header.equal:
         header.n_steps = header.n_steps or n_steps
@@ -282,22 +280,40 @@ def _series(dimensions: list[str], header: _Header, where: str) -> Series:
                 f"{where}: {n_steps} steps, expected {header.n_steps}, since the header says "
                 "that all lengths are equal"
             )
-    return np.stack(columns, axis=1)
+    return np.array(_values(dimensions, n_steps, where).T, order="C")
 
 
-def _values(text: str, where: str) -> Series:
-    if "(" in text:
-        raise DataError(f"{where}: values with timestamps are not read")
-    count = text.count(",") + 1
-    words = (word for block in _pieces(text, ",", _BLOCK) for word in block.split(","))
+def _values(dimensions: list[str], n_steps: int, where: str) -> Series:
+    """(n_dimensions, n_steps) values."""
+    words = (word for text in dimensions for word in _words(text))
     try:
         with np.errstate(over="ignore"):
-            values = np.fromiter(map(_number, words), np.float32, count)
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from error
+            flat = np.fromiter(map(_number, words), np.float32, len(dimensions) * n_steps)
+    except ValueError:
+        raise _first_wrong(dimensions, where) from None
+    values = flat.reshape(len(dimensions), n_steps)
     if np.isinf(values).any():
-        raise DataError(f"{where}: step {int(np.argmax(np.isinf(values))) + 1} is not finite")
+        place, step = (int(index) + 1 for index in np.argwhere(np.isinf(values))[0])
+        raise DataError(f"{where}, dimension {place}: step {step} is not finite")
     return values
+
+
+def _words(text: str) -> Iterator[str]:
+    for block in _pieces(text, ",", _BLOCK):
+        yield from block.split(",")
+
+
+def _first_wrong(dimensions: list[str], where: str) -> DataError:
+    """What is wrong with the first value that is no number."""
+    for place, text in enumerate(dimensions, 1):
+        if "(" in text:
+            return DataError(f"{where}, dimension {place}: values with timestamps are not read")
+        try:
+            for word in _words(text):
+                _number(word)
+        except ValueError as error:
+            return DataError(f"{where}, dimension {place}: {error}")
+    return DataError(f"{where}: a value is no number")
 
 
 def _number(word: str) -> float:

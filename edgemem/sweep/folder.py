@@ -169,5 +169,7 @@ def _plan(file: Path) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, list) else json.dumps(value)
+    text = json.dumps(value)
+    if isinstance(value, list):
+        text = json.dumps(" ".join(map(str, value)))[1:-1]
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

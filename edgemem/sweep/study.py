@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgemem.errors import DataError, EdgememError, MissingExtraError
-from edgemem.reading import Anything, DamageError, MapOf, Real, Text, Whole, shown
+from edgemem.reading import ALTERED, Anything, DamageError, MapOf, Real, Text, Whole, shown
 from edgemem.sweep.space import Scalar, Space, Values, key_of
 from edgemem.sweep.trials import COMPLETE, FAILED, PRUNED, RUNNING, Ended, Trial, stored_result
 
@@ -230,18 +230,6 @@ def storage_errors(url: str) -> Iterator[None]:
         raise _unusable(url, error) from error
 
 
-_ALTERED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What Optuna raises for a database whose values are no longer those that it wrote."""
-
-
 @contextmanager
 def stored(url: str) -> Iterator[None]:
     """What a storage refuses, or holds that no sweep wrote, becomes one sentence.
@@ -258,7 +246,7 @@ def stored(url: str) -> Iterator[None]:
             if isinstance(error, DamageError):
                 raise _unusable(url, error) from error
             raise
-        except _ALTERED as error:
+        except ALTERED as error:
             raise _unusable(url, error) from error
 
 

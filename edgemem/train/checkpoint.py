@@ -28,7 +28,7 @@ from edgemem.reading import (
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_LARGEST_PLAN = 32 << 20
+_LARGEST_PLAN = 4 << 20
 _MOST_EPOCHS = 1 << 20
 _NAMED, _LONGEST = 8, 80
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")

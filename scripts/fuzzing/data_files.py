@@ -39,6 +39,9 @@ from fuzzing.structures import EXTREMES, mutated_arrays, mutated_bytes, mutated_
 
 Rng = np.random.Generator
 
+_LONGEST = 1 << 20
+"""Characters of a damaged text."""
+
 SMALL = FrontEnd(n_mels=4)
 
 SIZES = (0, 1, 2, 3, 127, 255, 256, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
@@ -171,7 +174,7 @@ def mutated_text(text: str, rng: Rng, separators: str = ",: \n") -> bytes:
             words[place], words[other] = words[other], words[place]
         else:
             words[place] += str(_pick(TOKENS, rng))
-        text = mark.join(words)
+        text = mark.join(words)[:_LONGEST]
     how = int(rng.integers(12))
     if how == 0:
         return mutated_bytes(text.encode(errors="replace") or b"x", rng)

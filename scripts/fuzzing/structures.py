@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -146,7 +147,8 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 def _change(holder: Any, key: Any, whole: Any, rng: np.random.Generator) -> None:
     how = int(rng.integers(8))
     if how < 3:
-        holder[key] = EXTREMES[int(rng.integers(len(EXTREMES)))]
+        # a copy: the next change may go into it
+        holder[key] = deepcopy(EXTREMES[int(rng.integers(len(EXTREMES)))])
     elif how == 3:
         del holder[key]
     elif how == 4 and isinstance(holder[key], (int, float)):
@@ -163,7 +165,8 @@ def _change(holder: Any, key: Any, whole: Any, rng: np.random.Generator) -> None
         text, place = holder[key], int(rng.integers(len(holder[key])))
         holder[key] = text[:place] + chr(int(rng.integers(1, 0x250))) + text[place + 1 :]
     else:
-        holder[key] = EXTREMES[int(rng.integers(len(EXTREMES)))]
+        # a copy: the next change may go into it
+        holder[key] = deepcopy(EXTREMES[int(rng.integers(len(EXTREMES)))])
 
 
 # arrays

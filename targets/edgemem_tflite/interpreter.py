@@ -20,6 +20,7 @@ from edgemem.runtime import packages
 
 from . import xnnpack
 from .names import SIGNATURE
+from .notices import without_notice
 
 MODULES = (
     "tflite_runtime.interpreter",
@@ -87,22 +88,29 @@ def open_interpreter(
         every tensor then keeps its value after a step.
     """
     module = find_module()
-    kinds: Any = getattr(module, "OpResolverType", None)
-    settings: dict[str, Any] = {"model_content": payload, "num_threads": 1}
-    if reference_kernels:
-        settings["experimental_op_resolver_type"] = kinds.BUILTIN_REF
-        settings["experimental_preserve_all_tensors"] = True
-    elif module.__name__.startswith("tflite_runtime"):
-        settings["experimental_delegates"] = xnnpack.int8_delegates()
     try:
-        interpreter = module.Interpreter(**settings)
-        interpreter.allocate_tensors()
+        with without_notice():
+            settings = _settings(module, reference_kernels)
+            interpreter = module.Interpreter(model_content=payload, num_threads=1, **settings)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ArtefactError(
             f"{origin}: {module.__name__} cannot open the network ({error}); "
             "convert the model again, or install a newer interpreter"
         ) from error
     return interpreter
+
+
+def _settings(module: ModuleType, reference_kernels: bool) -> dict[str, Any]:
+    if reference_kernels:
+        kinds: Any = getattr(module, "OpResolverType", None)
+        return {
+            "experimental_op_resolver_type": kinds.BUILTIN_REF,
+            "experimental_preserve_all_tensors": True,
+        }
+    if module.__name__.startswith("tflite_runtime"):
+        return {"experimental_delegates": xnnpack.int8_delegates()}
+    return {}
 
 
 def signature(

@@ -96,6 +96,14 @@ def test_an_archive_that_unpacks_to_much_more_than_itself_is_refused(tmp_path: P
         load(tmp_path / "set.npz", frontend=SMALL)
 
 
+def test_a_million_clips_of_nothing_are_refused(tmp_path: Path) -> None:
+    count = 140_000
+    labels = np.full(count, "a")
+    np.savez(tmp_path / "set.npz", features=np.zeros((count, 1, 4), np.uint8), labels=labels)
+    with pytest.raises(DataError, match="140,000 clips of next to nothing"):
+        load(tmp_path / "set.npz", frontend=SMALL)
+
+
 def test_text_that_is_no_text_is_refused(tmp_path: Path) -> None:
     codes = np.full(20, 0x7FFFFFFF, np.uint32)
     np.savez(tmp_path / "set.npz", **arrays(labels=codes.view("<U1")))

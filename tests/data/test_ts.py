@@ -163,3 +163,10 @@ def test_one_long_series_among_many_does_not_take_all_memory(made) -> None:
     found = read_ts(made("1:a\n" * 5000 + ",".join(["1"] * 100_000) + ":a\n", head))
     with pytest.raises(DataError, match="at the length of the longest, 100000 steps"):
         found.padded(100_000)
+
+
+def test_values_longer_than_a_block_are_all_read(made) -> None:
+    steps = np.arange(70_000, dtype=np.float32)
+    text = ",".join(f"{value:.1f}" for value in steps)
+    found = read_ts(made(f"{text}:{text}:calm\n"))
+    np.testing.assert_array_equal(found.series[0], np.stack([steps, steps], axis=1))
