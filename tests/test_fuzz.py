@@ -124,8 +124,17 @@ def wide_steps() -> bytes:
     return _network(sample.chain("RELU", 1, 1 << 20, 7))
 
 
+def heap_of_four_gigabytes() -> bytes:
+    """An HDF5 file whose heap of strings says that it is that large."""
+    opened = artefact.from_bytes(structures.converted("nir")[0], "sound")
+    payload = bytearray(opened.payload)
+    place = payload.index(b"GCOL") + 8
+    payload[place : place + 8] = (1 << 32).to_bytes(8, "little")
+    return structures._sealed(dict(opened.manifest), bytes(payload), dict(opened.parts))
+
+
 LARGE: tuple[Callable[[], bytes], ...] = (
-    packed_zeros, many_weights, many_clips, many_values, long_text, many_files, large_tensors,
+    heap_of_four_gigabytes, packed_zeros, many_weights, many_clips, many_values, long_text, many_files, large_tensors,
     many_products, wide_steps,
 )  # fmt: skip
 
