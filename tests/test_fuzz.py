@@ -134,8 +134,8 @@ def heap_of_four_gigabytes() -> bytes:
 
 
 LARGE: tuple[Callable[[], bytes], ...] = (
-    heap_of_four_gigabytes, packed_zeros, many_weights, many_clips, many_values, long_text, many_files, large_tensors,
-    many_products, wide_steps,
+    heap_of_four_gigabytes, packed_zeros, many_weights, many_clips, many_values, long_text,
+    many_files, large_tensors, many_products, wide_steps,
 )  # fmt: skip
 
 
