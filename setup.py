@@ -39,6 +39,7 @@ TRAIN = [
 LOIHI = ["nengo==3.2.0", "nengo-loihi==1.1.0", "scipy>=1.10,<1.16"]
 TEST = [
     "pytest==8.4.2",
+    "pytest-xdist==3.8.0",
     "hypothesis==6.155.2",
     "keras-lmu==0.7.0",
     "python_speech_features==0.6",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError, OutputError
-from edgemem.files import write_atomic
+from edgemem.files import sweep, write_atomic
 from edgemem.listen.aside import Aside
 from edgemem.listen.lines import moment_of
 from edgemem.listen.reports import Counted, Report
@@ -34,9 +34,7 @@ KEPT = 16
 PATIENCE = 5.0
 LOCK = ".edgemem-recordings"
 
-_STEM = r"\d{8}T\d{6}\.\d{3}Z-[\w-]+?(?:\.\d+)?\.wav"
-_OURS = re.compile(_STEM, re.ASCII)
-_LEFT = re.compile(rf"\.{_STEM}\.\w+", re.ASCII)
+_OURS = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[\w-]+?(?:\.\d+)?\.wav", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -210,10 +208,9 @@ class Folder:
 
 def _swept(path: Path) -> Iterator[tuple[str, int]]:
     """Names and sizes of recordings; what a process left that was killed while it wrote is gone."""
+    sweep(path)
     for entry in path.iterdir():
-        if _LEFT.fullmatch(entry.name):
-            entry.unlink()
-        elif _OURS.fullmatch(entry.name) and entry.is_file():
+        if _OURS.fullmatch(entry.name) and entry.is_file():
             yield entry.name, entry.stat().st_size
 
 

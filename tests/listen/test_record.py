@@ -128,7 +128,7 @@ def test_equal_moments_get_names_of_their_own(tmp_path: Path) -> None:
 
 
 def test_what_a_crash_left_is_swept_away(tmp_path: Path) -> None:
-    left = tmp_path / ".20010909T014642.000Z-yes.wav.x7_kq0ab"
+    left = tmp_path / ".20010909T014642.000Z-yes.wav.x7_kq0ab.part"
     left.write_bytes(b"RIFF")
     foreign = tmp_path / ".holiday.wav.x7_kq0ab"
     foreign.write_bytes(b"")
