@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     help="Folder of recordings that replace the calibration sequences in the model.",
 )
 @click.option(
+    "--dc-blocker",
+    is_flag=True,
+    help="Put a DC blocker before the front end, for microphones with an offset (I2S), where MODEL "
+    "was trained without one.",
+)
+@click.option(
     "--accept",
     metavar="REASON",
     help="Write it although it is further from the trained network than the target allows; the "
@@ -50,6 +57,7 @@ def command(
     target_name: str,
     out: Path,
     calibrate: Path | None,
+    dc_blocker: bool,
     accept: str | None,
     as_json: bool,
     **options: Any,
@@ -66,6 +74,8 @@ def command(
 
     check_writable(out)
     trained = load(pretrained.resolve(model, pretrained.MODEL))
+    if dc_blocker:
+        trained = replace(trained, frontend=trained.frontend.with_dc_blocker())
     calibration = None if calibrate is None else recorded(calibrate, trained.frontend)
     data, report = conversion.convert(trained, target_name, options, calibration, accept)
     conversion.save(data, out)

@@ -59,7 +59,7 @@ def load(
         words are there, else ``"folders"``.
     frontend : FrontEnd, optional
         Front end for recordings, or the one that made the pictures or arrays. By default what a
-        file frontend.json in ``root`` says; for recordings, else, ``edgemem.frontend.PICTURES``.
+        file frontend.json in ``root`` says; for recordings, else, ``edgemem.frontend.RECORDINGS``.
     cache : Path, optional
         Folder for features; by default under the user's cache folder.
     splits : sequence of str

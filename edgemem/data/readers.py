@@ -247,7 +247,7 @@ def frontend_of(root: Path, kind: str, given: FrontEnd | None) -> FrontEnd:
     DataError
         If the data set holds features and nobody says which front end made them.
     """
-    from edgemem.frontend import PICTURES
+    from edgemem.frontend import RECORDINGS
 
     beside = (root if root.is_dir() else root.parent) / DECLARATION
     if given is None and beside.is_file():
@@ -257,4 +257,4 @@ def frontend_of(root: Path, kind: str, given: FrontEnd | None) -> FrontEnd:
             f"{root} holds {kind} features and no {DECLARATION} that says which front end made "
             "them; add that file or name the front end (--frontend pictures, or a JSON file)"
         )
-    return replace(given or PICTURES, stack=1)
+    return replace(given or RECORDINGS, stack=1)

@@ -97,6 +97,18 @@ class FrontEnd:
         _check_types(self)
         _check_values(self)
 
+    def with_dc_blocker(self) -> FrontEnd:
+        """The same behind a DC blocker, if it has none; clean sound keeps its features nearly.
+
+        Raises
+        ------
+        ConfigError
+            If the network reads no sound.
+        """
+        if self.kind == "values":
+            raise ConfigError("a network that reads values hears no sound to take an offset from")
+        return self if self.dc_pole is not None else replace(self, dc_pole=POLE)
+
     @property
     def n_bands(self) -> int:
         """Number of features of one frame."""
