@@ -20,23 +20,10 @@ from numpy.typing import NDArray
 from edgemem.errors import ArtefactError, ConfigError
 from edgemem.files import npz_bytes, zip_bytes
 from edgemem.frontend import FrontEnd
-from edgemem.reading import (
-    OBJECT,
-    TEXT,
-    DamageError,
-    ListOf,
-    MapOf,
-    Real,
-    Record,
-    Text,
-    Whole,
-    read_bytes,
-    read_json,
-    read_npz,
-    read_zip,
-)
+from edgemem.reading import DamageError, read_bytes, read_json, read_npz, read_zip
 from edgemem.runtime.crop import Crop
 from edgemem.runtime.rule import DetectorConfig
+from edgemem.shapes import OBJECT, TEXT, ListOf, MapOf, Real, Record, Text, Whole
 
 FORMAT = 1
 """Number of the file format; a reader refuses newer ones."""

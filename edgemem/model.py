@@ -25,23 +25,10 @@ from edgemem.ir.stored import check_shapes
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
 from edgemem.quantize.rounding import rounded_network
-from edgemem.reading import (
-    OBJECT,
-    TEXT,
-    DamageError,
-    ListOf,
-    Real,
-    Record,
-    Row,
-    Text,
-    Whole,
-    arrays_of,
-    read_bytes,
-    read_json,
-    read_zip,
-)
+from edgemem.reading import DamageError, arrays_of, read_bytes, read_json, read_zip
 from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.rule import DetectorConfig
+from edgemem.shapes import OBJECT, TEXT, ListOf, Real, Record, Row, Text, Whole
 
 FORMAT = 2
 """Number of the newest file format; a reader refuses newer ones.

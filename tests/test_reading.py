@@ -14,20 +14,8 @@ import numpy as np
 import pytest
 
 from edgemem import files, reading
-from edgemem.reading import (
-    FLAG,
-    OBJECT,
-    TEXT,
-    DamageError,
-    ListOf,
-    MapOf,
-    Maybe,
-    OneOf,
-    Real,
-    Record,
-    Row,
-    Whole,
-)
+from edgemem.reading import DamageError
+from edgemem.shapes import FLAG, OBJECT, TEXT, ListOf, MapOf, Maybe, OneOf, Real, Record, Row, Whole
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

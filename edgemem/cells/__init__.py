@@ -17,7 +17,7 @@ from edgemem.cells.lmu import LMU as LMU
 from edgemem.cells.lstm import LSTM as LSTM
 from edgemem.cells.stack import Stack as Stack
 from edgemem.errors import ConfigError, UnknownNameError
-from edgemem.reading import FLAG, OBJECT, TEXT, ListOf, Real, Shape, Whole
+from edgemem.shapes import FLAG, OBJECT, TEXT, ListOf, Real, Shape, Whole
 
 _ALL: tuple[type[Cell], ...] = (Bidirectional, Conv, Dense, GRU, LEM, LMU, LSTM, Norm, Stack)
 

@@ -14,7 +14,8 @@ from edgemem.errors import ConfigError, DataError, MissingExtraError
 from edgemem.files import check_writable
 from edgemem.quantize.search import Problem
 from edgemem.quantize.trials import CHOICES, Limits, Measure, Trial
-from edgemem.reading import ALTERED, OBJECT, ListOf, OneOf, Real, Record, Row, Text, Whole
+from edgemem.reading import ALTERED
+from edgemem.shapes import OBJECT, ListOf, OneOf, Real, Record, Row, Text, Whole
 
 if TYPE_CHECKING:
     import optuna

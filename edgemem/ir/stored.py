@@ -10,7 +10,7 @@ from edgemem.errors import GraphError, ShapeError
 from edgemem.ir.graph import Graph, Node
 from edgemem.ir.trace import Traced, Tracer
 from edgemem.ops import OP_NAMES, QUANTIZE, Array
-from edgemem.reading import TEXT, ListOf, MapOf, OneOf, Real, Record, Row, Shape, Whole
+from edgemem.shapes import TEXT, ListOf, MapOf, OneOf, Real, Record, Row, Shape, Whole
 
 MOST_NODES = 16384
 MOST_VALUES = 1 << 22

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgemem.reading import Record, Whole
+from edgemem.shapes import Record, Whole
 
 Shape = tuple[int, ...]
 ShapeRule = Callable[[Sequence[Shape], Mapping[str, int], Shape], "Shape | None"]

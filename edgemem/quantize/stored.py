@@ -19,18 +19,8 @@ from edgemem.files import npz_bytes
 from edgemem.quantize.formats import Format
 from edgemem.quantize.kinds import BIAS, KINDS, MULTIPLIER, ROLES, SHIFT, WEIGHT
 from edgemem.quantize.program import Integers, Operation, Program, Tensor
-from edgemem.reading import (
-    TEXT,
-    DamageError,
-    ListOf,
-    MapOf,
-    OneOf,
-    Real,
-    Record,
-    Row,
-    Whole,
-    read_json,
-)
+from edgemem.reading import DamageError, read_json
+from edgemem.shapes import TEXT, ListOf, MapOf, OneOf, Real, Record, Row, Whole
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact

@@ -17,7 +17,8 @@ from edgemem.ir.passes import fold, residual
 from edgemem.ir.stored import read_graph
 from edgemem.ops import Array, FloatOps
 from edgemem.quantize.calibration import observe
-from edgemem.reading import FLAG, OBJECT, OneOf, Real, Record, Whole, read_json
+from edgemem.reading import read_json
+from edgemem.shapes import FLAG, OBJECT, OneOf, Real, Record, Whole
 from edgemem.spiking.populations import Plan, Population, plan
 
 STEPS = 64

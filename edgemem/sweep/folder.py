@@ -13,7 +13,8 @@ from typing import Any
 
 from edgemem.errors import ConfigError, OutputError
 from edgemem.files import sweep, write_atomic
-from edgemem.reading import TEXT, DamageError, Record, read_bytes, read_json
+from edgemem.reading import DamageError, read_bytes, read_json
+from edgemem.shapes import TEXT, Record
 
 PLAN = "sweep.json"
 LOCK = "lock"

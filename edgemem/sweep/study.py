@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgemem.errors import DataError, EdgememError, MissingExtraError
-from edgemem.reading import ALTERED, Anything, DamageError, MapOf, Real, Text, Whole, shown
+from edgemem.reading import ALTERED, DamageError, shown
+from edgemem.shapes import Anything, MapOf, Real, Text, Whole
 from edgemem.sweep.space import Scalar, Space, Values, key_of
 from edgemem.sweep.trials import COMPLETE, FAILED, PRUNED, RUNNING, Ended, Trial, stored_result
 

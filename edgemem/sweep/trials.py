@@ -7,14 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edgemem.reading import (
-    OneOf,
-    Real,
-    Record,
-    Text,
-    Whole,
-    read_json,
-)
+from edgemem.reading import read_json
+from edgemem.shapes import OneOf, Real, Record, Text, Whole
 from edgemem.sweep.space import Values
 
 COMPLETE, PRUNED, FAILED, RUNNING = "complete", "pruned", "failed", "running"

@@ -14,17 +14,8 @@ import numpy.typing as npt
 
 from edgemem.errors import ConfigError, TrainingError
 from edgemem.files import check_writable, npz_bytes, write_atomic
-from edgemem.reading import (
-    OBJECT,
-    DamageError,
-    ListOf,
-    MapOf,
-    Real,
-    Record,
-    read_bytes,
-    read_json,
-    read_npz,
-)
+from edgemem.reading import DamageError, read_bytes, read_json, read_npz
+from edgemem.shapes import OBJECT, ListOf, MapOf, Real, Record
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

@@ -16,8 +16,9 @@ from edgemem.frontend import FrontEnd
 from edgemem.ir.values import Values
 from edgemem.quantize.program import Integers, Program, Tensor
 from edgemem.quantize.stored import read_program
-from edgemem.reading import FLAG, TEXT, DamageError, Record, Text
+from edgemem.reading import DamageError
 from edgemem.runtime.rule import DetectorConfig
+from edgemem.shapes import FLAG, TEXT, Record, Text
 
 from . import names
 from .compiler import load_library

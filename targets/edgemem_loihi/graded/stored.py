@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edgemem.errors import ArtefactError
 from edgemem.files import npz_bytes
-from edgemem.reading import TEXT, DamageError, ListOf, MapOf, OneOf, Record, Whole, read_json
+from edgemem.reading import DamageError, read_json
+from edgemem.shapes import TEXT, ListOf, MapOf, OneOf, Record, Whole
 
 from .emulator import Overflow
 from .mapping import Accumulators

@@ -7,17 +7,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from edgemem.errors import ArtefactError, GraphError, PlacementError
-from edgemem.reading import (
-    TEXT,
-    DamageError,
-    ListOf,
-    MapOf,
-    Real,
-    Record,
-    Row,
-    Whole,
-    read_json,
-)
+from edgemem.reading import DamageError, read_json
+from edgemem.shapes import TEXT, ListOf, MapOf, Real, Record, Row, Whole
 
 from .limits import Usage
 from .result import Placement

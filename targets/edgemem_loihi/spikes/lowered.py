@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 from edgemem.errors import ArtefactError, GraphError
 from edgemem.files import npz_bytes
 from edgemem.ir import INPUT
-from edgemem.reading import (
-    FLAG,
-    TEXT,
-    DamageError,
-    ListOf,
-    Maybe,
-    Record,
-    Row,
-    Whole,
-    read_json,
-)
+from edgemem.reading import DamageError, read_json
+from edgemem.shapes import FLAG, TEXT, ListOf, Maybe, Record, Row, Whole
 from edgemem_loihi.spikes.code import Code
 from edgemem_loihi.spikes.design import Design, Relay, Span, Value
 
