@@ -200,10 +200,15 @@ def _standard_output() -> BinaryIO:
 
 
 def _execute(text: str) -> MakeSink:
-    from edgemem.listen.execute import Execute, command_of
+    from edgemem.listen.execute import Execute, check_labels, command_of
 
     arguments = command_of(text)
-    return lambda around: Execute(arguments, around.report, waits=around.waits)
+
+    def make(around: Surroundings) -> Sink:
+        check_labels(arguments, around.keywords)
+        return Execute(arguments, around.report, waits=around.waits)
+
+    return make
 
 
 def _record(options: dict[str, Any]) -> MakeSink:

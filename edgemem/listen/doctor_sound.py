@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import EdgememError
+from edgemem.listen.alsa import JOIN_AUDIO
 from edgemem.listen.doctor_findings import Finding, failed, of_error, ok, warning
 from edgemem.listen.doctor_probes import Probes, Take
 from edgemem.runtime.sources import SAMPLE_RATE
@@ -45,6 +46,7 @@ def checks(probes: Probes, device: str | None, recorder: str | None) -> list[Fin
         return [of_error("microphone", error, remedy), rights(probes)]
     count = len(take.devices)
     known = f"{count} device{'' if count == 1 else 's'}"
+    known += f"; {take.note}" if take.note else ""
     return [ok("microphone", f"heard by {take.recorder}; {known}"), rate(take), level(take)]
 
 
@@ -137,6 +139,6 @@ def rights(probes: Probes) -> Finding:
         return failed(
             "sound devices",
             f"{closed[0]} may not be opened by this account",
-            "join the group audio and log in again: sudo usermod -aG audio $USER",
+            JOIN_AUDIO,
         )
     return ok("sound devices", ", ".join(path.name for path in captures))

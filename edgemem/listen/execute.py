@@ -52,6 +52,54 @@ def command_of(text: str) -> list[str]:
     return arguments
 
 
+# An argument after one of these is often a program, in which a label would be code.
+_CODE = re.compile(r"-\w*[ce]")
+_PLAIN = re.compile(r"[\w .-]*")
+
+
+def check_labels(arguments: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuse a command in which a label of the network's file would be more than a word.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        As :func:`command_of` gives them.
+    labels : sequence of str
+        Labels that may fire.
+
+    Raises
+    ------
+    ConfigError
+        If one would be an option, lead to another folder, or be code of a shell.
+    """
+    for label in labels:
+        for before, argument in zip(("", *arguments), arguments):
+            why = _danger(before, argument, label)
+            if why:
+                raise ConfigError(
+                    f"--exec: the label {label!r} would be {why} in {argument!r}; take it from "
+                    "the environment instead (EDGEMEM_LABEL)"
+                )
+
+
+def _danger(before: str, argument: str, label: str) -> str:
+    """What a label would be in an argument; empty where it is only a word."""
+    head, found, _ = argument.partition("{label}")
+    if not found:
+        return ""
+    if _CODE.fullmatch(before) and not _PLAIN.fullmatch(label):
+        return "code"
+    if not head and label.startswith("-"):
+        return "an option"
+    if head.endswith("/") and ("/" in label or label in ("", ".", "..")):
+        return "a way to another folder"
+    try:
+        os.fsencode(label)
+    except UnicodeError:
+        return "no text"
+    return "no text" if "\0" in label else ""
+
+
 def values_of(heard: Heard) -> dict[str, str]:
     """What a command is told of an event: time, at, label and score as text."""
     fields = {name: str(value) for name, value in event_fields(heard).items()}

@@ -32,6 +32,8 @@ Samples = npt.NDArray[np.int16]
 # Recordings that wait for a slow disk, and seconds that they get at the end.
 KEPT = 16
 PATIENCE = 5.0
+# Letters of a label in the name of a file; systems take 255 in all.
+LONGEST = 64
 LOCK = ".edgemem-recordings"
 
 _OURS = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[\w-]+?(?:\.\d+)?\.wav", re.ASCII)
@@ -196,7 +198,7 @@ class Folder:
 
     def _free(self, heard: Heard) -> Path:
         stamp = datetime.fromtimestamp(heard.at, timezone.utc).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-        label = re.sub(r"[^\w-]", "_", heard.label, flags=re.ASCII) or "_"
+        label = re.sub(r"[^\w-]", "_", heard.label, flags=re.ASCII)[:LONGEST] or "_"
         number = 0
         while True:
             more = f".{number}" if number else ""

@@ -346,8 +346,8 @@ def test_a_moment_of_a_microphone_is_measured_by_the_clock(
             yield Sound(np.full(640, 7, np.int16), overruns=1)
 
     source = SimpleNamespace(blocks=blocks)
-    monkeypatch.setattr("edgemem.listen.microphone.choose", lambda recorder: "arecord")
-    monkeypatch.setattr("edgemem.listen.microphone.microphone", lambda *_: source)
+    monkeypatch.setattr("edgemem.listen.microphone.choose", lambda *_: "arecord")
+    monkeypatch.setattr("edgemem.listen.microphone.microphone", lambda *_, **_more: source)
     monkeypatch.setattr("edgemem.listen.microphone.devices", lambda *_: [])
     take = doctor_probes.hear(None, None)
     assert take.samples.size / take.seconds == pytest.approx(16000)

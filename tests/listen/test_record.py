@@ -105,6 +105,14 @@ def test_a_label_is_no_path(tmp_path: Path) -> None:
     assert path.name.endswith("Z-______etc___b.wav")
 
 
+def test_a_long_label_is_a_file_all_the_same(tmp_path: Path) -> None:
+    sink = RecordEvents(tmp_path, Keeping(0.1, 0.0), print)
+    event = Heard(0.1, 0.0, "x" * 5000, 0.5)
+    sink.take(Moment(0, np.ones(3200, np.int16), None, None, (event,)))
+    sink.close()
+    assert len(list(tmp_path.glob("*.wav"))) == 1
+
+
 def test_the_oldest_give_way_and_only_our_own(tmp_path: Path) -> None:
     keeping = Keeping(before=0.5, after=0.5, limit=100_000)  # three of 32 kB
     others = ["20000101T000000.000Z-yes.txt", "holiday.wav", "a.20000101T000000.000Z-yes.wav"]
