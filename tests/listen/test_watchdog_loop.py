@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -149,17 +148,8 @@ def ends_in_time(manager: Manager, process: subprocess.Popen[bytes], signs: int)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
     answer = time.monotonic() - begun
-    note_figures(max(silences), answer)
     assert max(silences) < SILENCE
     assert answer < ANSWER
-
-
-def note_figures(silence: float, answer: float) -> None:
-    """For scripts/benchmarks/listen_waits.py, which makes a table of them."""
-    if "EDGEMEM_FIGURES" in os.environ:
-        test = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].removesuffix(" (call)")
-        with Path(os.environ["EDGEMEM_FIGURES"]).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"test": test, "silence": silence, "answer": answer}) + "\n")
 
 
 def test_output_that_nobody_reads_stops_neither_signs_of_life_nor_the_end(
