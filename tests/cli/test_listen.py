@@ -356,7 +356,8 @@ def test_a_microphone_that_vanishes_is_waited_for(
         assert process.child.returncode == 0
     lost, back = process.said.splitlines()
     assert lost == (
-        "edgemem: the microphone cannot be heard: arecord: read error: No such device; it is "
+        "edgemem: the microphone cannot be heard: arecord: read error: No such device; plug it in, "
+        "see edgemem listen --list-devices, or choose another --recorder; it is "
         "tried again until it is back"
     )
     assert back.startswith("edgemem: the microphone is back after")
