@@ -14,7 +14,7 @@ NEW = "python_version >= '3.12' or sys_platform != 'linux'"
 # A part of the device install; an extra as well, so that a message can name it where it is gone.
 TFLITE = [f"tflite-runtime==2.14.0; {OLD}", f"ai-edge-litert>=2.1; {NEW}"]
 CONVERT = ["flatbuffers>=23.5", "tflite==2.18.0"]
-AUDIO = ["soundfile>=0.12,<1"]
+AUDIO = ["soundfile>=0.12,<1", "soxr>=0.3.7,<2"]
 SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
 PLOT = ["matplotlib>=3.7,<3.11"]
 QUANTIZE = ["optuna==5.0.0", *PLOT]
@@ -39,6 +39,7 @@ TRAIN = [
 LOIHI = ["nengo==3.2.0", "nengo-loihi==1.1.0", "scipy>=1.10,<1.16"]
 TEST = [
     "pytest==8.4.2",
+    "pytest-xdist==3.8.0",
     "hypothesis==6.155.2",
     "keras-lmu==0.7.0",
     "python_speech_features==0.6",

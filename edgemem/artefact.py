@@ -8,9 +8,7 @@ then a zip archive of parts, as TFLite Metadata attaches files: ``manifest.json`
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ArtefactError
-from edgemem.files import DAMAGE, npz_bytes, read_npz, zip_bytes
+from edgemem.errors import ArtefactError, ConfigError
+from edgemem.files import npz_bytes, zip_bytes
+from edgemem.frontend import FrontEnd
+from edgemem.reading import DamageError, read_bytes, read_json, read_npz, read_zip
+from edgemem.runtime.crop import Crop
+from edgemem.runtime.rule import DetectorConfig
+from edgemem.shapes import OBJECT, TEXT, ListOf, MapOf, Real, Record, Text, Whole
 
 FORMAT = 1
 """Number of the file format; a reader refuses newer ones."""
@@ -34,6 +37,41 @@ COMMON_PARTS = (MANIFEST, LABELS, GOLDEN)
 
 PAYLOAD = "payload"
 """Under this name the manifest lists the digest of the payload."""
+
+MOST_LABELS = 1 << 16
+
+MOST_GOLDEN = 1 << 22
+"""Numbers of the golden vectors; those of a conversion are some hundred."""
+
+LONGEST_TEXT = 1 << 16
+"""Characters of a note or a reason."""
+
+SCHEMA = Record(
+    {"format": Whole(1, FORMAT), "target": TEXT, "sha256": MapOf(Text(64), 4096)},
+    {
+        "name": Text(4096),
+        "labels": ListOf(TEXT, MOST_LABELS),
+        "protocol": Text(1 << 16),
+        "frontend": OBJECT,
+        "detector": OBJECT,
+        "crop": OBJECT,
+        "tolerance": Record({}, {name: Real(0.0) for name in ("distance", "agreement", "replay")}),
+        "golden": TEXT,
+        "versions": MapOf(TEXT, 64),
+        "model": Text(64),
+        "note": Text(LONGEST_TEXT),
+        "accepted": Record(
+            {
+                "reason": Text(LONGEST_TEXT),
+                "distance": Real(0.0),
+                "allowed": Record({"distance": Real(0.0)}, {"agreement": Real(0.0)}),
+            },
+            {"agreement": Real(0.0, 1.0)},
+        ),
+    },
+    more=True,
+)
+"""Fields of the manifest; what a target adds, it checks itself."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +131,25 @@ class Artefact:
         data = self.part(name)
         try:
             return read_npz(data)
-        except DAMAGE as error:
+        except DamageError as error:
             raise ArtefactError(f"{self.origin}: the part {name!r} is damaged ({error})") from error
 
     @property
     def golden(self) -> Golden:
         """The golden vectors."""
         arrays = self.arrays(GOLDEN)
-        if set(arrays) != {"x", "y"} or any(a.ndim != 3 for a in arrays.values()):
-            raise ArtefactError(f"{self.origin}: {GOLDEN} does not hold x and y of three axes")
-        return Golden(arrays["x"].astype(np.float32), arrays["y"].astype(np.float32))
+        x, y = arrays.get("x"), arrays.get("y")
+        if x is None or y is None or x.ndim != 3 or y.ndim != 3 or x.shape[:2] != y.shape[:2]:
+            raise ArtefactError(
+                f"{self.origin}: {GOLDEN} does not hold x and y of three axes, as many clips and "
+                "steps in each; convert the model again"
+            )
+        if max(x.size, y.size) > MOST_GOLDEN or not np.isfinite(x).all():
+            raise ArtefactError(
+                f"{self.origin}: {GOLDEN} holds too many numbers, or some that are none; convert "
+                "the model again"
+            )
+        return Golden(x.astype(np.float32), y.astype(np.float32))
 
 
 def build(
@@ -152,11 +199,13 @@ def read(path: Path | str) -> Artefact:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         raise ArtefactError(f"{path}: no such file") from None
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read: {error.strerror or error}") from error
+    except DamageError as error:
+        raise ArtefactError(f"{path} {error}; name a converted network") from error
     return from_bytes(data, str(path))
 
 
@@ -164,10 +213,9 @@ def from_bytes(data: bytes, origin: str) -> Artefact:
     """As :func:`read`, for a file that is already in memory."""
     start, entries = _unzip(data, origin)
     if MANIFEST not in entries:
-        hint = "it is a trained model: run edgemem convert" if "model.json" in entries else ""
         raise ArtefactError(
             f"{origin} is cut short, or no converted network of edgemem: it has no {MANIFEST}; "
-            + (hint or "copy the file again or make it with edgemem convert")
+            "copy the file again or make it with edgemem convert"
         )
     manifest = _manifest(entries.pop(MANIFEST), origin)
     artefact = Artefact(origin, manifest, data[:start], entries)
@@ -176,55 +224,50 @@ def from_bytes(data: bytes, origin: str) -> Artefact:
 
 
 def _unzip(data: bytes, origin: str) -> tuple[int, dict[str, bytes]]:
+    """Payload's length and parts: these are stored as they are, so that none is larger than the
+    file."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = archive.infolist()
-            start = min((file.header_offset for file in files), default=len(data))
-            return start, {file.filename: archive.read(file) for file in files}
-    except DAMAGE as error:
+        return read_zip(data, stored=True)
+    except DamageError as error:
+        if _is_model(data):
+            raise ArtefactError(
+                f"{origin} is no converted network of edgemem: it has no {MANIFEST}; "
+                "it is a trained model: run edgemem convert"
+            ) from error
         raise ArtefactError(
             f"{origin} is cut short, damaged, or no converted network of edgemem ({error}); "
             "copy the file again or make it with edgemem convert"
         ) from error
 
 
+def _is_model(data: bytes) -> bool:
+    try:
+        return "model.json" in read_zip(data)[1]
+    except DamageError:
+        return False
+
+
 def _manifest(text: bytes, origin: str) -> dict[str, Any]:
     try:
-        manifest = json.loads(text)
-    except ValueError as error:
-        raise ArtefactError(f"{origin}: {MANIFEST} is no JSON ({error}); copy it again") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise ArtefactError(f"{origin}: {MANIFEST} has no format number; convert the model again")
-    if manifest["format"] > FORMAT:
+        manifest = read_json(text)
+        OBJECT.check(manifest, "it")
+        newer = manifest.get("format")
+        if type(newer) is int and newer > FORMAT:
+            raise ArtefactError(
+                f"{origin} has format {newer}, this edgemem reads up to {FORMAT}; upgrade edgemem"
+            )
+        SCHEMA.check(manifest, "manifest")
+        if "frontend" in manifest:
+            FrontEnd.from_dict(manifest["frontend"])
+        if "detector" in manifest:
+            DetectorConfig.from_dict(manifest["detector"])
+        if "crop" in manifest:
+            Crop.from_dict(manifest["crop"])
+    except (DamageError, ConfigError) as error:
         raise ArtefactError(
-            f"{origin} has format {manifest['format']}, this edgemem reads up to {FORMAT}; "
-            "upgrade edgemem"
-        )
-    if not isinstance(manifest.get("target"), str) or not isinstance(manifest.get("sha256"), dict):
-        raise ArtefactError(
-            f"{origin}: {MANIFEST} lacks its target or its digests; convert the model again"
-        )
-    _check_fields(manifest, origin)
-    return manifest
-
-
-def _check_fields(manifest: Mapping[str, Any], origin: str) -> None:
-    """Refuse fields of another kind than a reader takes them for."""
-    labels, tolerance = manifest.get("labels", []), manifest.get("tolerance", {})
-    wrong = [name for name in ("frontend", "detector") if not _is_mapping(manifest.get(name, {}))]
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        wrong.append("labels")
-    if not _is_mapping(tolerance) or not isinstance(tolerance.get("replay", 0.0), (int, float)):
-        wrong.append("tolerance")
-    if wrong:
-        raise ArtefactError(
-            f"{origin}: {MANIFEST} has {wrong[0]} of a wrong kind, {manifest[wrong[0]]!r}; "
-            "convert the model again"
-        )
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, dict)
+            f"{origin}: {MANIFEST} is damaged: {error}; convert the model again"
+        ) from error
+    return dict(manifest)
 
 
 def _check_digests(artefact: Artefact) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,11 +17,15 @@ from edgemem.errors import ConfigError, ToleranceError, UnsupportedOpError
 from edgemem.files import write_atomic
 from edgemem.ir import INPUT
 from edgemem.quantize.calibration import check_finite
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.detector import decide
+from edgemem.runtime.rule import LONGEST_WINDOW
 from edgemem.target import (
+    Advising,
     Converted,
     Explaining,
     Features,
+    Graduated,
     Inspectable,
     Runner,
     Source,
@@ -33,6 +37,9 @@ from edgemem.verification import INTEGERS, distance, replay
 if TYPE_CHECKING:
     from edgemem.ir import Graph
     from edgemem.runtime.rule import DetectorConfig
+
+VALUES = "values"
+"""The kind of front end of a network that hears no sound."""
 
 GOLDEN_CLIPS = 2
 GOLDEN_VALUES = 1440
@@ -49,8 +56,14 @@ class Sample(Protocol):
     def labels(self) -> NDArray[np.int64]: ...
 
 
-class Described(Protocol):
-    """Something that says what it is in JSON values."""
+class Hearing(Protocol):
+    """A front end, as far as a conversion reads it."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def frame_period(self) -> float: ...
 
     def to_dict(self) -> dict[str, Any]: ...
 
@@ -62,16 +75,22 @@ class Trained(Source, Protocol):
     def protocol(self) -> str: ...
 
     @property
-    def frontend(self) -> Described: ...
+    def frontend(self) -> Hearing: ...
 
     @property
     def detector(self) -> DetectorConfig: ...
+
+    @property
+    def crop(self) -> Crop: ...
 
     @property
     def calibration(self) -> Sample: ...
 
     @property
     def validation(self) -> Sample: ...
+
+    @property
+    def card(self) -> Mapping[str, Any]: ...
 
     @property
     def digest(self) -> str: ...
@@ -85,8 +104,8 @@ class Report:
     ----------
     distance : float
         RMS error of the logits over the RMS of the trained network's logits.
-    agreement : float
-        Share of clips with the same decision.
+    agreement : float or None
+        Share of clips with the same decision; None where the outputs are values, not classes.
     clips : int
         Number of clips, the state reset before each.
     accuracy_trained, accuracy_converted : float or None
@@ -97,16 +116,20 @@ class Report:
         Bytes of the file.
     note : str
         What a user of the file should know, as its target says it.
+    accepted : mapping, optional
+        Where it is further from the trained network than its target allows, and that was accepted:
+        the reason given, the figures, and what was allowed.
     """
 
     distance: float
-    agreement: float
+    agreement: float | None
     clips: int
     accuracy_trained: float | None
     accuracy_converted: float | None
     step_microseconds: float
     size: int
     note: str = ""
+    accepted: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, as JSON values."""
@@ -118,6 +141,7 @@ def convert(
     target_name: str,
     options: Mapping[str, Any] | None = None,
     calibration: Features | None = None,
+    accept: str | None = None,
 ) -> tuple[bytes, Report]:
     """The file of ``model`` for a target, and what it does to the validation clips.
 
@@ -129,14 +153,20 @@ def convert(
         Values for the target's options; their defaults otherwise.
     calibration : (n, t, n_in) float32 array, optional
         Replaces the sequences that ride in the model.
+    accept : str, optional
+        Why a network that is further from the trained one than the target allows will do. Where it
+        is, the manifest says so with this reason and the figures.
 
     Raises
     ------
     UnknownTargetError, ConfigError
         If the target or one of its options is unknown.
     ToleranceError
-        If the converted network is further from the trained one than the target allows.
+        If the converted network is further from the trained one than the target allows, and that
+        was not accepted, or if it gives NaN.
     """
+    if accept is not None and not 0 < len(accept.strip()) <= artefact.LONGEST_TEXT:
+        raise ConfigError("--accept needs a reason in a few words: it is written into the file")
     chosen = target.get(target_name)
     settings = make_options(chosen, options or {})
     sequences = model.calibration.features if calibration is None else calibration
@@ -153,11 +183,15 @@ def convert(
         fields["golden"] = INTEGERS
         x = _whole_steps(plain, x)
     golden = Golden(x, replay(plain, x)[0])
+    report = _measure(model, runner, sequences)
+    if not (_within(report, tolerance) or _coarser_passes(model, chosen, settings, sequences)):
+        if accept is None or not np.isfinite(report.distance):
+            raise _too_far(report, tolerance, model, chosen, settings)
+        report = replace(report, accepted=_accepted(accept.strip(), report, tolerance))
+        fields["accepted"] = report.accepted
     made = artefact.build(converted.payload, fields, model.labels, golden, converted.parts)
     data = artefact.to_bytes(made)
-    report = _measure(model, model.reference(), runner, sequences, len(data))
-    _check(report, tolerance, chosen.name)
-    return data, replace(report, note=str(converted.facts.get("note", "")))
+    return data, replace(report, size=len(data), note=str(converted.facts.get("note", "")))
 
 
 def draft(
@@ -252,6 +286,7 @@ def check_ops(chosen: Target, graph: Graph) -> None:
 
 
 def _fields(model: Trained, chosen: Target, tolerance: Tolerance) -> dict[str, Any]:
+    crop = {} if model.crop == SECOND else {"crop": model.crop.to_dict()}
     return {
         "target": chosen.name,
         "name": model.name,
@@ -259,31 +294,48 @@ def _fields(model: Trained, chosen: Target, tolerance: Tolerance) -> dict[str, A
         "protocol": model.protocol,
         "frontend": model.frontend.to_dict(),
         "detector": model.detector.to_dict(),
+        **crop,
         "model": model.digest,
         "tolerance": tolerance.to_dict(),
     }
 
 
-def _measure(
-    model: Trained, graph: Graph, runner: Runner, sequences: Features, size: int
-) -> Report:
+def _measure(model: Trained, runner: Runner, sequences: Features) -> Report:
+    """The report of a file whose size is not known yet."""
     labelled = len(model.validation.features) > 0
     x = model.validation.features if labelled else sequences
     labels = model.validation.labels if labelled else np.zeros(0, np.int64)
-    trained, _ = graph.scan(x.astype(np.float64))
+    trained, _ = model.reference().scan(x.astype(np.float64))
     y, step_time = _outputs(runner, x)
-    window = model.detector.window
+    found = Report(distance(y, trained), None, len(x), None, None, step_time, 0)
+    window = decision_window(model)
+    if window is None:
+        return found
     decisions, wanted = decide(y, window), decide(trained, window)
-    known = len(labels) == len(x)
-    return Report(
-        distance=distance(y, trained),
-        agreement=float(np.mean(decisions == wanted)),
-        clips=len(x),
-        accuracy_trained=float(np.mean(wanted == labels)) if known else None,
-        accuracy_converted=float(np.mean(decisions == labels)) if known else None,
-        step_microseconds=step_time,
-        size=size,
+    found = replace(found, agreement=float(np.mean(decisions == wanted)))
+    if len(labels) != len(x):
+        return found
+    return replace(
+        found,
+        accuracy_trained=float(np.mean(wanted == labels)),
+        accuracy_converted=float(np.mean(decisions == labels)),
     )
+
+
+def decision_window(model: Trained) -> int | None:
+    """Newest outputs of a clip on whose mean its decision rests, as training read it.
+
+    None where the outputs are values, not classes, so that nothing is decided. The window of the
+    rule is for streams, may be tuned, and is no part of what a conversion must keep.
+    """
+    goal, recipe = (model.card.get(part) for part in ("goal", "recipe"))
+    if len(model.labels) < 2 or (isinstance(goal, Mapping) and goal.get("kind") == "values"):
+        return None
+    seconds = recipe.get("window") if isinstance(recipe, Mapping) else None
+    period = model.frontend.frame_period
+    if model.frontend.kind != VALUES and isinstance(seconds, (int, float)) and seconds > period:
+        return round(min(seconds / period, float(LONGEST_WINDOW)))
+    return model.detector.window
 
 
 def _outputs(runner: Runner, x: Features) -> tuple[Features, float]:
@@ -297,13 +349,69 @@ def _outputs(runner: Runner, x: Features) -> tuple[Features, float]:
     return runner.simulate(x).outputs, step_time
 
 
-def _check(report: Report, tolerance: Tolerance, name: str) -> None:
-    # also true of NaN
-    if not (report.distance <= tolerance.distance and report.agreement >= tolerance.agreement):
-        raise ToleranceError(
-            f"target {name!r}: the converted network is too far from the trained one: distance "
-            f"{report.distance:.3g} (allowed {tolerance.distance:.3g}), the same decision on "
-            f"{report.agreement:.1%} of {report.clips} clips (at least {tolerance.agreement:.1%}); "
-            "nothing was written; calibrate on more or louder clips, choose a wider form, or train "
-            "it in this one (edgemem train kws --from MODEL --qat)"
+def _within(report: Report, tolerance: Tolerance) -> bool:
+    # false for NaN
+    agrees = report.agreement is None or report.agreement >= tolerance.agreement
+    return report.distance <= tolerance.distance and agrees
+
+
+def _coarser_passes(model: Trained, chosen: Target, settings: Any, sequences: Features) -> bool:
+    """Whether a coarser form of the same kind is near enough: then a finer one is not refused.
+
+    What coarse steps lose of a network depends on where its values happen to lie between them.
+    """
+    if not isinstance(chosen, Graduated):
+        return False
+    none = Golden(np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32))
+    for options in chosen.coarser(settings, model.graph()):
+        converted = chosen.convert(model, options, sequences)
+        fields = {"target": chosen.name, **converted.facts}
+        made = artefact.build(converted.payload, fields, model.labels, none, converted.parts)
+        tolerance = chosen.tolerance(options, model.scheme)
+        if _within(_measure(model, target.load(made), sequences), tolerance):
+            return True
+    return False
+
+
+def _accepted(reason: str, report: Report, tolerance: Tolerance) -> dict[str, Any]:
+    """What the manifest says of a file that is further from its network than allowed."""
+    found = {"distance": report.distance, "agreement": report.agreement}
+    allowed = {"distance": tolerance.distance, "agreement": tolerance.agreement}
+    return {
+        "reason": reason,
+        **{name: value for name, value in found.items() if value is not None},
+        "allowed": {name: allowed[name] for name, value in found.items() if value is not None},
+    }
+
+
+def _too_far(
+    report: Report, tolerance: Tolerance, model: Trained, chosen: Target, settings: Any
+) -> ToleranceError:
+    same = ""
+    if report.agreement is not None:
+        same = (
+            f", the same decision on {report.agreement:.1%} of {report.clips} clips "
+            f"(at least {tolerance.agreement:.1%})"
         )
+    return ToleranceError(
+        f"target {chosen.name!r}: the converted network is too far from the trained one: distance "
+        f"{report.distance:.3g} (allowed {tolerance.distance:.3g}){same}; nothing was written; "
+        + ", or ".join(_remedies(model, chosen, settings))
+    )
+
+
+def _remedies(model: Trained, chosen: Target, settings: Any) -> Iterator[str]:
+    """What there is to do about a network that is too far off, for this target and model."""
+    hears = model.frontend.kind != VALUES
+    rounded = model.scheme is not None and model.scheme.plan is not None
+    if rounded and not chosen.integer:
+        yield "take a model that was trained in floats, since this one was trained in integers"
+    if isinstance(chosen, Advising):
+        finer = chosen.remedies(settings)
+        if finer and not rounded:
+            yield "choose a finer form (" + ", ".join(finer) + ")"
+        if hears and chosen.training and not rounded:
+            yield f"train it in this form (edgemem train kws --from MODEL {chosen.training})"
+    if hears and not rounded:
+        yield "calibrate on more or louder clips (--calibrate)"
+    yield "accept it as it is (--accept REASON)"

@@ -52,6 +52,10 @@ class MissingExtraError(EdgememError, ImportError):
         )
 
 
+class PackageError(EdgememError, ImportError):
+    """Two installed packages that do not go together."""
+
+
 class ConfigError(EdgememError, ValueError):
     """A hyper-parameter or an option has a value that cannot work."""
 
@@ -101,6 +105,23 @@ class ToleranceError(EdgememError, ArithmeticError):
 
 class AudioError(EdgememError, ValueError):
     """Sound that cannot be used: damaged, empty, of another rate or channel count."""
+
+
+class SoundFormatError(AudioError):
+    """Sound that could be heard, were a package there that converts it.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What it is and what was expected, without a stop.
+    remedy : str
+        How it can be heard.
+    """
+
+    def __init__(self, path: object, what: str, remedy: str) -> None:
+        super().__init__(f"{path} {what}; {remedy}")
+        self.remedy = remedy
 
 
 class DeviceError(EdgememError, RuntimeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import tempfile
 import tokenize
@@ -59,8 +60,25 @@ def write_atomic(path: Path, data: bytes) -> None:
         beside.replace(path)
 
 
+def cache_folder(name: str) -> Path:
+    """``$XDG_CACHE_HOME/edgemem/NAME``, or the same under ``~/.cache``: may be removed at any time.
+
+    Raises
+    ------
+    OutputError
+        If nobody says where this user's files are.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "edgemem" / name
+    except RuntimeError as error:
+        raise OutputError(f"no folder to keep {name} in ({error}); set HOME") from error
+
+
 def check_writable(path: Path) -> None:
     """Refuse a ``path`` that could not be written, before long work is spent on its content.
+
+    What killed writes left in its folder is swept.
 
     Raises
     ------
@@ -69,8 +87,21 @@ def check_writable(path: Path) -> None:
     """
     path = Path(path)
     _refuse_special(path)
+    sweep(path.parent)
     with _beside(path):
         pass
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files that killed writes left in a folder, if there are any.
+
+    A write holds its file locked, so one that another living process is writing stays, wherever
+    that process runs. Where there are no such locks (Windows), all stay.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _UNFINISHED.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_dead(entry)
 
 
 def zip_bytes(entries: Mapping[str, bytes], *, compress: bool, prefix: bytes = b"") -> bytes:
@@ -99,12 +130,6 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> b
     return zip_bytes(entries, compress=compress)
 
 
-def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file; nothing in it is executed."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
 def _refuse_special(path: Path) -> None:
     """Renaming onto a device or a pipe would take its place for every program of the machine."""
     try:
@@ -116,23 +141,61 @@ def _refuse_special(path: Path) -> None:
         raise OutputError(f"cannot write {path}: it is {what}; name a file")
 
 
+_SUFFIX = ".part"
+_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}\.part", re.DOTALL)
+"""Names of files that are not whole yet."""
+
+
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
     """An empty file in the folder of ``path``; gone afterwards, unless it was renamed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+        handle, name = _unfinished(path)
         try:
-            yield Path(name)
+            yield name
         finally:
             with suppress(OSError):
-                Path(name).unlink()
+                name.unlink()
+            os.close(handle)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
             f"cannot write {path}: {reason}; choose a folder with space and write access"
         ) from error
+
+
+def _unfinished(path: Path) -> tuple[int, Path]:
+    """A new file beside ``path``, and what locks it until it is closed."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SUFFIX)
+        with suppress(OSError):  # a file system without locks
+            _lock(handle)
+        # between its making and its lock a sweep may have taken it for a dead one
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)
+
+
+def _remove_dead(entry: os.DirEntry[str]) -> None:
+    """Remove an unfinished file, unless it is somebody else's or a living process holds it."""
+    with suppress(OSError):
+        if os.name != "posix" or entry.stat(follow_symlinks=False).st_uid != os.geteuid():
+            return
+        handle = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            _lock(handle, wait=False)
+            Path(entry.path).unlink()
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, wait: bool = True) -> None:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _umask() -> int:

@@ -6,9 +6,7 @@ The file is a zip of ``model.json`` and one ``.npy`` for each array; nothing in 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,14 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.cells import Cell, from_dict
-from edgemem.errors import EdgememError, ModelError
-from edgemem.files import DAMAGE, npy_bytes, write_atomic, zip_bytes
+from edgemem.errors import ConfigError, EdgememError, ModelError
+from edgemem.files import npy_bytes, write_atomic, zip_bytes
 from edgemem.frontend import FrontEnd
 from edgemem.ir import Graph, trace
+from edgemem.ir.stored import check_shapes
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
 from edgemem.quantize.rounding import rounded_network
+from edgemem.reading import DamageError, arrays_of, read_bytes, read_json, read_zip
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.rule import DetectorConfig
+from edgemem.shapes import OBJECT, TEXT, ListOf, Real, Record, Row, Text, Whole
 
 FORMAT = 2
 """Number of the newest file format; a reader refuses newer ones.
@@ -35,6 +37,23 @@ Only a model with a scheme is written in format 2: a reader of format 1 would co
 """
 
 PLAN = "model.json"
+
+SCHEMA = Record(
+    {
+        "format": Whole(1, FORMAT),
+        "name": Text(4096),
+        "frontend": OBJECT,
+        "cell": OBJECT,
+        "labels": ListOf(TEXT, 1 << 16, 1),
+        "protocol": Text(1 << 16),
+        "detector": OBJECT,
+        "feature_range": Row((Real(-1e30, 1e30), Real(-1e30, 1e30))),
+        "digest": Text(64),
+        "card": OBJECT,
+    },
+    {"crop": OBJECT, "scheme": OBJECT},
+)
+"""Fields of the description; those that are objects are checked by what they describe."""
 
 Features = npt.NDArray[np.float32]
 
@@ -87,6 +106,8 @@ class Model:
         What is known of the training: data, seed, figures (JSON values).
     scheme : Scheme, optional
         Widths and formats of the integer form that training fixed.
+    crop : Crop
+        What of a recording it was trained on; it is evaluated on the same.
     """
 
     name: str
@@ -100,6 +121,7 @@ class Model:
     validation: Sample
     card: Mapping[str, Any] = field(default_factory=dict)
     scheme: Scheme | None = None
+    crop: Crop = SECOND
 
     def __post_init__(self) -> None:
         if self.frontend.n_features != self.cell.n_in:
@@ -174,6 +196,8 @@ def to_bytes(model: Model) -> bytes:
         "digest": model.digest,
         "card": dict(model.card),
     }
+    if model.crop != SECOND:
+        plan["crop"] = model.crop.to_dict()
     if model.scheme is not None:
         plan["scheme"] = model.scheme.to_dict()
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -198,27 +222,20 @@ def load(path: Path) -> Model:
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = {name: archive.read(name) for name in archive.namelist()}
-        plan = _plan(path, entries)
-        arrays = {
-            name[: -len(".npy")]: np.load(io.BytesIO(data), allow_pickle=False)
-            for name, data in entries.items()
-            if name.endswith(".npy")
-        }
-        # a damaged float may be a NaN that warns when it is cast; the digest has the last word
-        with np.errstate(invalid="ignore"):
-            return _build(path, plan, arrays)
+        _, entries = read_zip(read_bytes(path))
+        return _build(path, _plan(path, entries), arrays_of(entries))
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except ModelError:
         raise
-    except EdgememError as error:
-        raise ModelError(f"{path}: {error}; train it again, or upgrade edgemem") from error
-    except DAMAGE as error:
+    except DamageError as error:
         raise ModelError(
             f"{path} is no edgemem model, or damaged ({error}); train it again or copy it again"
         ) from error
+    except EdgememError as error:
+        raise ModelError(f"{path}: {error}; train it again, or upgrade edgemem") from error
 
 
 def _plan(path: Path, entries: Mapping[str, bytes]) -> dict[str, Any]:
@@ -228,46 +245,79 @@ def _plan(path: Path, entries: Mapping[str, bytes]) -> dict[str, Any]:
             + ("; it is a converted network" if "manifest.json" in entries else "")
             + "; give the .model file that training wrote"
         )
-    plan = json.loads(entries[PLAN])
-    if not isinstance(plan, dict) or not isinstance(plan.get("format"), int):
-        raise ModelError(f"{path} is no edgemem model: {PLAN} has no format number")
-    if plan["format"] > FORMAT:
+    plan = read_json(entries[PLAN])
+    OBJECT.check(plan, PLAN)
+    newer = plan.get("format")
+    if type(newer) is int and newer > FORMAT:
         raise ModelError(
-            f"{path} has format {plan['format']}, this edgemem reads up to {FORMAT}; "
-            "upgrade edgemem"
+            f"{path} has format {newer}, this edgemem reads up to {FORMAT}; upgrade edgemem"
         )
-    return plan
+    SCHEMA.check(plan, PLAN)
+    return dict(plan)
 
 
 def _build(path: Path, plan: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Model:
-    cell = from_dict(plan["cell"])
     low, high = plan["feature_range"]
-
-    def sample(part: str) -> Sample:
-        levels = arrays[f"{part}/features"].astype(np.float64)
-        features = levels * ((high - low) / 255.0) + low
-        return Sample(features.astype(np.float32), arrays[f"{part}/labels"])
-
+    params = {
+        name[len("params/") :]: _real(name, array)
+        for name, array in arrays.items()
+        if name.startswith("params/")
+    }
     model = Model(
-        name=str(plan["name"]),
+        name=plan["name"],
         frontend=FrontEnd.from_dict(plan["frontend"]),
-        cell=cell,
-        params={
-            name[len("params/") :]: array.astype(np.float64)
-            for name, array in arrays.items()
-            if name.startswith("params/")
-        },
+        cell=from_dict(plan["cell"]),
+        params=params,
         labels=tuple(plan["labels"]),
-        protocol=str(plan["protocol"]),
+        protocol=plan["protocol"],
+        crop=Crop.from_dict(plan.get("crop", {})),
         detector=DetectorConfig.from_dict(plan["detector"]),
-        calibration=sample("calibration"),
-        validation=sample("validation"),
+        calibration=_sample(arrays, "calibration", low, high),
+        validation=_sample(arrays, "validation", low, high),
         card=plan["card"],
         scheme=Scheme.from_dict(plan["scheme"]) if "scheme" in plan else None,
     )
+    _check_arrays(model)
+    for sample in (model.calibration, model.validation):
+        if sample.features.size and sample.features.shape[2] != model.cell.n_in:
+            raise DamageError(f"clips of {sample.features.shape[2]} features a step")
+        if sample.labels.size and not 0 <= sample.labels.min() <= sample.labels.max() < len(
+            model.labels
+        ):
+            raise DamageError("clips of labels that it does not have")
     if model.digest != plan["digest"]:
         raise ModelError(f"{path}: the arrays do not match the digest; copy the file again")
     return model
+
+
+def _check_arrays(model: Model) -> None:
+    """Refuse arrays that do not fit the cell here, not where somebody runs it."""
+    for name, shape in model.cell.params.items():
+        if name not in model.params or model.params[name].shape != shape:
+            raise DamageError(f"no array {name!r} of shape {shape}")
+    try:
+        graph = trace(model.cell, model.params, whole=True)
+    except ConfigError:  # one that only trains, and says so to whoever wants to run it
+        return
+    check_shapes(graph)
+
+
+def _real(name: str, array: npt.NDArray[Any]) -> Array:
+    if array.dtype.kind != "f":
+        raise DamageError(f"{name} holds {array.dtype}, no real numbers")
+    # a damaged float may be a NaN that warns when it is cast; the digest has the last word
+    with np.errstate(invalid="ignore"):
+        return array.astype(np.float64)
+
+
+def _sample(arrays: Mapping[str, npt.NDArray[Any]], part: str, low: float, high: float) -> Sample:
+    levels, labels = (arrays.get(f"{part}/{what}") for what in ("features", "labels"))
+    if levels is None or labels is None or levels.ndim != 3 or levels.dtype != np.uint8:
+        raise DamageError(f"{part} holds no clips of bytes with their labels")
+    if labels.dtype != np.int64 or labels.shape not in ((0,), levels.shape[:1]):
+        raise DamageError(f"{part} has labels of shape {labels.shape} for {len(levels)} clips")
+    reals = np.arange(256.0) * ((high - low) / 255.0) + low
+    return Sample(reals.astype(np.float32)[levels], labels)
 
 
 def _feature_range(model: Model) -> tuple[float, float]:

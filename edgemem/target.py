@@ -203,7 +203,8 @@ _ROUNDED = {
     # 8 bits of each product are 0.02 to 0.07 of a trained network's logits; networks with random
     # weights, which no training taught to be sure, reach twice that
     ("int8", 8): Tolerance(distance=0.2, agreement=0.95, replay=0.2),
-    ("int16", 8): Tolerance(distance=0.1, agreement=0.97, replay=0.1),
+    # no stricter than the coarser form, so that who is refused there may go on to this one
+    ("int16", 8): Tolerance(distance=0.2, agreement=0.95, replay=0.1),
     # matrices plainly rounded to 4 bits are 0.35 to 0.6 of the logits, and one decision in ten may
     # fall otherwise; 2 bits leave no more than a search's few, harmless matrices
     (None, 4): Tolerance(distance=0.7, agreement=0.9, replay=0.2),
@@ -230,6 +231,12 @@ def rounding_tolerance(options: Any, trained: Scheme | None) -> Tolerance:
     scheme = choose(trained, options.quantize, options.weights)
     narrowest = 8 if scheme.plan is not None else min(scheme.weights, *scheme.layers.values(), 8)
     return _ROUNDED[options.quantize if narrowest == 8 else None, narrowest]
+
+
+def finer_integers(options: Any) -> tuple[str, ...]:
+    """What of ``quantize`` and ``weights`` could be wider; see :class:`Advising`."""
+    wider = ("--quantize int16",) if options.quantize == "int8" else ()
+    return wider if options.weights in ("model", "8") else (*wider, "--weights 8")
 
 
 @dataclass(frozen=True)
@@ -300,6 +307,29 @@ class Target(Protocol):
 
     def load(self, artefact: Artefact, reference_kernels: bool = False) -> Runner:
         """The network, ready to run; ``reference_kernels`` asks for the slow, plain ones."""
+        ...
+
+
+@runtime_checkable
+class Advising(Protocol):
+    """A target that knows what brings a conversion nearer to the network; no target has to."""
+
+    def remedies(self, options: Any) -> tuple[str, ...]:
+        """Options that make the form finer than ``options`` does, each as ``--name value``."""
+        ...
+
+    @property
+    def training(self) -> str:
+        """The option of ``edgemem train kws`` that trains a network in this form; may be empty."""
+        ...
+
+
+@runtime_checkable
+class Graduated(Protocol):
+    """A target whose forms come in degrees of fineness that are measured fast; no target has to."""
+
+    def coarser(self, options: Any, graph: Graph) -> Iterator[Any]:
+        """Options of every coarser form of the same kind, the finest first."""
         ...
 
 

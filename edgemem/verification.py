@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgemem import target
 from edgemem.artefact import Artefact
-from edgemem.errors import ToleranceError
+from edgemem.errors import ArtefactError, ToleranceError
 from edgemem.target import Features, Inspectable, Runner
 
 INTEGERS = "integers"
@@ -68,6 +68,8 @@ def verify(opened: Artefact, reference_kernels: bool = False) -> Verification:
 
     Raises
     ------
+    ArtefactError
+        If the golden vectors are of another network.
     ToleranceError
         If the outputs are further from the golden ones than the file allows; with integers that
         are the same everywhere (a target that says so, or any with reference kernels), if one
@@ -75,6 +77,12 @@ def verify(opened: Artefact, reference_kernels: bool = False) -> Verification:
     """
     golden = opened.golden
     runner = target.load(opened, reference_kernels)
+    ends = golden.x.shape[2], golden.y.shape[2]
+    if ends != (runner.n_in, runner.n_out) or not golden.x.size:
+        raise ArtefactError(
+            f"{opened.origin}: golden vectors of {ends[0]} inputs and {ends[1]} outputs, and a "
+            f"network of {runner.n_in} and {runner.n_out}; convert the model again"
+        )
     y, step_time = replay(runner, golden.x)
     scale = scale_of(runner)
     found = Verification(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,13 @@ def tone() -> Callable[..., Samples]:
         return np.asarray(pure + rng.standard_normal(t.size)).astype(np.int16)
 
     return make
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the extra audio was not installed."""
+    for name in ("soundfile", "soxr"):
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgemem import artefact, conversion, target
-from edgemem.cells import LMU, Dense, Stack
+from edgemem.cells import GRU, LMU, Dense, Stack
 from edgemem.errors import (
     ConfigError,
     MissingExtraError,
@@ -115,7 +116,8 @@ def test_golden_vectors_of_floats_are_the_runner_s(model: Model) -> None:
 
 def test_int8_is_close(model: Model) -> None:
     _, report = conversion.convert(model, "tflite", {"quantize": "int8"})
-    assert report.distance < 0.05 and report.agreement >= 0.95
+    assert report.distance < 0.05
+    assert report.agreement is not None and report.agreement >= 0.95
 
 
 def test_calibration_from_outside(model: Model) -> None:
@@ -150,6 +152,190 @@ def test_refuses_what_is_too_far(model: Model, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(chosen, "tolerance", lambda *_: Tolerance(1.0, 1.1, 1.0))
     with pytest.raises(ToleranceError, match="nothing was written"):
         conversion.convert(model, "tflite")
+
+
+def allowing(monkeypatch: pytest.MonkeyPatch, name: str, tolerance: Tolerance) -> None:
+    monkeypatch.setattr(type(target.get(name)), "tolerance", lambda *_: tolerance)
+
+
+def test_the_rule_is_no_part_of_what_a_conversion_must_keep(model: Model) -> None:
+    # trained to be decided over half a second
+    trained = replace(model, card={"recipe": {"window": 0.5}})
+    assert conversion.decision_window(trained) == round(0.5 / model.frontend.frame_period)
+    reports = [
+        conversion.convert(replace(trained, detector=DetectorConfig(window=w, ignore=())), "fixed")[
+            1
+        ]
+        for w in (1, 5, 40)
+    ]
+    kept = [(r.agreement, r.accuracy_trained, r.accuracy_converted) for r in reports]
+    assert kept[0] == kept[1] == kept[2]
+    # of 25 frames, as many as there are
+    y, _ = model.graph().scan(model.validation.features.astype(np.float64))
+    assert kept[0][1] == float(np.mean(decide(y, 25) == model.validation.labels))
+
+
+@pytest.mark.parametrize("card", [{}, {"recipe": {"window": "long"}}, {"recipe": 3}])
+def test_a_model_that_does_not_say_how_it_was_read_is_read_as_its_rule(
+    model: Model, card: dict[str, Any]
+) -> None:
+    assert conversion.decision_window(replace(model, card=card)) == 5
+    values = FrontEnd(kind="values", n_mels=N_IN)
+    sequences = replace(model, frontend=values, card={"recipe": {"window": 0.5}})
+    assert conversion.decision_window(sequences) == 5
+
+
+def of_values(model: Model) -> Model:
+    """Three outputs that differ by less than one step of 8 bits: which is greatest, is chance."""
+    rng = np.random.default_rng(4)
+    row = rng.normal(size=(1, N_IN))
+    weights = np.repeat(row, N_OUT, axis=0) + 1e-4 * rng.normal(size=(N_OUT, N_IN))
+    return replace(
+        model,
+        cell=Dense(N_IN, N_OUT),
+        params={"W": weights, "b": np.zeros(N_OUT)},
+        frontend=FrontEnd(kind="values", n_mels=N_IN),
+        validation=Sample(model.validation.features, np.zeros(0, np.int64)),
+        card={"goal": {"read": "steps", "kind": "values"}},
+    )
+
+
+def test_outputs_that_are_values_are_held_to_their_distance_alone(model: Model) -> None:
+    values = of_values(model)
+    _, report = conversion.convert(values, "fixed")
+    assert report.agreement is None and report.accuracy_trained is None
+    assert report.distance < 0.05
+    classes = replace(values, card={"goal": {"read": "last", "kind": "classes"}})
+    with pytest.raises(ToleranceError, match="the same decision on"):
+        conversion.convert(classes, "fixed")
+    alone = replace(
+        values,
+        labels=("a",),
+        cell=Dense(N_IN, 1),
+        params={"W": values.params["W"][:1], "b": np.zeros(1)},
+        card={},
+    )
+    assert conversion.convert(alone, "fixed")[1].agreement is None
+
+
+def test_what_is_accepted_stands_in_the_file(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowing(monkeypatch, "fixed", Tolerance(1e-9, 1.0, 0.0))
+    data, report = conversion.convert(model, "fixed", accept="  enough for a toy ")
+    opened = artefact.from_bytes(data, "test")
+    assert (
+        opened.manifest["accepted"]
+        == report.accepted
+        == {
+            "reason": "enough for a toy",
+            "distance": report.distance,
+            "agreement": report.agreement,
+            "allowed": {"distance": 1e-9, "agreement": 1.0},
+        }
+    )
+    assert report.size == len(data)
+    assert verify(opened).equal == 1.0
+    # all else is as if it had been allowed
+    allowing(monkeypatch, "fixed", Tolerance(1.0, 0.0, 0.0))
+    plain, other = conversion.convert(model, "fixed", accept="not needed")
+    assert other.accepted is None and "accepted" not in artefact.from_bytes(plain, "test").manifest
+    assert artefact.from_bytes(plain, "test").parts == opened.parts
+
+
+@pytest.mark.parametrize("accept", ["", " \n", "x" * 70_000])
+def test_a_reason_is_words(model: Model, accept: str) -> None:
+    with pytest.raises(ConfigError, match="needs a reason in a few words"):
+        conversion.convert(model, "fixed", accept=accept)
+
+
+def test_nobody_accepts_nan(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversion, "distance", lambda *_: float("nan"))
+    with pytest.raises(ToleranceError, match="distance nan"):
+        conversion.convert(model, "fixed", accept="whatever")
+
+
+def test_remedies_are_those_of_target_and_model(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(made: Model, name: str, **options: object) -> str:
+        allowing(monkeypatch, name, Tolerance(0.0, 1.1, 0.0))
+        with pytest.raises(ToleranceError) as caught:
+            conversion.convert(made, name, options)
+        return str(caught.value).partition("nothing was written; ")[2]
+
+    assert refused(model, "fixed") == (
+        "choose a finer form (--quantize int16), or train it in this form (edgemem train kws "
+        "--from MODEL --qat), or calibrate on more or louder clips (--calibrate), or accept it as "
+        "it is (--accept REASON)"
+    )
+    assert "--quantize" not in refused(model, "fixed", quantize="int16")
+    assert "--qat" not in refused(model, "spiking") and "--spiking-aware" in refused(
+        model, "spiking"
+    )
+    assert refused(of_values(model), "fixed", quantize="int16") == (
+        "accept it as it is (--accept REASON)"
+    )
+
+
+def test_a_finer_spiking_form_is_never_refused_where_a_coarser_passed(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = range(4, 41)
+    allowing(monkeypatch, "spiking", Tolerance(np.inf, 0.0, 1e-3))
+    found = [
+        conversion.convert(model, "spiking", {"steps_per_frame": k})[1].distance for k in every
+    ]
+    drops = np.diff(found)
+    assert (drops > 0).any()  # more steps are not always nearer
+    worse = int(np.flatnonzero(drops > 0)[0])
+    allowing(monkeypatch, "spiking", Tolerance(np.nextafter(found[worse], 1e9), 0.0, 1e-3))
+
+    def passes(k: int) -> bool:
+        try:
+            conversion.convert(model, "spiking", {"steps_per_frame": k})
+        except ToleranceError:
+            return False
+        return True
+
+    passed = [passes(k) for k in every]
+    assert passed == sorted(passed) and passed[worse] and passed[worse + 1]
+    assert not all(passed)
+
+
+def silent(model: Model, name: str) -> Model:
+    """A network in which some value never leaves zero."""
+    cell = Stack((LMU(N_IN, 12, 6, 12.0, 2, activation="relu"), Dense(12, N_OUT)))
+    params = {**cell.init(np.random.default_rng(1)), **cell.constants}
+    if name == "a ReLU":
+        params["0.lmu.b"] = np.full(12, -100.0)
+        params["1.dense.b"] = np.array([0.5, -1.0, 0.25])
+    elif name == "a memory":
+        params["0.lmu.e_x"] = np.zeros((2, N_IN))
+        params["0.lmu.b"] = np.linspace(0.0, 1.0, 12)
+    else:
+        cell = Stack((Dense(N_IN, 4), GRU(4, 5), Dense(5, N_OUT)))
+        params = {n: np.zeros(shape) for n, shape in cell.params.items()}
+        params["2.dense.W"] = np.ones((N_OUT, 5))
+    labels = np.zeros(0, np.int64)
+    return replace(
+        model, cell=cell, params=params, validation=Sample(model.validation.features, labels)
+    )
+
+
+@pytest.mark.parametrize("what", ["a ReLU", "a memory", "all"])
+@pytest.mark.parametrize("name", sorted(target.available()))
+def test_what_never_leaves_zero_has_a_range(model: Model, name: str, what: str) -> None:
+    chosen, made = target.get(name), silent(model, what)
+    if {node.op for node in made.graph().nodes} - chosen.ops:
+        with pytest.raises(UnsupportedOpError, match="cannot lower"):
+            conversion.convert(made, name)
+        return
+    data, report = conversion.convert(made, name)
+    assert report.distance < 0.02
+    exact, _ = made.graph().scan(made.validation.features.astype(np.float64))
+    opened = artefact.from_bytes(data, "test")
+    y, _ = replay(target.load(opened), made.validation.features[:2])
+    np.testing.assert_allclose(y, exact[:2], atol=0.02)
+    assert verify(opened, reference_kernels=chosen.integer).equal == 1.0
 
 
 def test_refuses_nan(model: Model) -> None:

@@ -34,6 +34,7 @@ HOST = {
     "optuna",
     "PIL",
     "soundfile",
+    "soxr",
     "flatbuffers",
     "tflite",
 }

@@ -135,7 +135,7 @@ def test_sizes_that_do_not_meet_are_refused() -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"a\.model: no such file"):
         load(tmp_path / "a.model")
-    with pytest.raises(ModelError, match="is no edgemem model"):
+    with pytest.raises(ModelError, match="cannot be read: Is a directory"):
         load(tmp_path)
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,13 +17,21 @@ if TYPE_CHECKING:
     from edgemem.data.cache import Progress
     from edgemem.data.scenes.material import Where
     from edgemem.data.scenes.schedule import Plan
+    from edgemem.data.splits import SpeakerRule
     from edgemem.evaluate.streaming.study import Running, Take
+    from edgemem.runtime.crop import Crop
     from edgemem.runtime.network import Network
     from edgemem.runtime.rule import DetectorConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path)
+
+_OF_FLOATS = (
+    "these thresholds are those of the floats, and posteriors of a converted network differ a "
+    "little: convert the model and tune the converted file (target c writes the rule into its "
+    "source and takes the model's)"
+)
 
 _OPTIONS = (
     click.option("--hours", type=float, help="Length of the sound; by default 1, or 10 to tune."),
@@ -170,6 +179,8 @@ def run(
     split: str | None,
     protocol: str | None,
     background: Path | None,
+    speaker: SpeakerRule,
+    kept: Callable[[Crop], Crop],
     as_json: bool,
     given: Mapping[str, Any],
 ) -> None:
@@ -180,7 +191,9 @@ def run(
     tuning = given["tune"]
     plan = plan_of(given)
     where = where_of(data, split or _split(tuning), protocol, background, given)
+    where = replace(where, speaker=speaker)
     network = open_network(file)
+    where = replace(where, crop=kept(network.crop))
     if tuning:
         _check_tuning(network.path, where.split, plan.hours, given)
     with progress_of("reading") as progress:
@@ -233,10 +246,13 @@ def _tuned(
     from edgemem.evaluate.streaming.tuning import tune
     from edgemem.evaluate.streaming.writing import with_rule
     from edgemem.files import write_atomic
+    from edgemem.pretrained import MODEL
 
     tuned = tune(network, [take], given["false_accepts"], tolerance=given["tolerance"])
     write_atomic(given["out"], with_rule(network.path, tuned.rule))
+    told = {"note": _OF_FLOATS} if network.path.suffix == MODEL else {}
     return tuned.rule, {
+        **told,
         "wanted": given["false_accepts"],
         "out": str(given["out"]),
         "detector": tuned.rule.to_dict(),
@@ -265,3 +281,5 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         own = {label: one["threshold"] for label, one in rule.get("keywords", {}).items()}
         each = own or {"all": rule["threshold"]}
         yield "  " + ", ".join(f"{label} {value:.4f}" for label, value in each.items())
+        if "note" in tuned:
+            yield f"note: {tuned['note']}"

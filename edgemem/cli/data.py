@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgemem.cli import _crop
+from edgemem.cli._speakers import rule_of, speaker_options
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgemem.data.cache import Progress
     from edgemem.data.check import Summary
-    from edgemem.data.splits import SpeakerRule
 
 FOLDER = click.Path(path_type=Path)
 PROTOCOL = click.option(
@@ -24,13 +26,6 @@ PROTOCOL = click.option(
 )
 BACKGROUND = click.option(
     "--background", type=FOLDER, help="Folder of further recordings of background noise."
-)
-SPEAKER = click.option(
-    "--speaker",
-    default="_:0",
-    show_default=True,
-    metavar="SEPARATOR:POSITION",
-    help="Where the speaker stands in file names without _nohash_.",
 )
 SEED = click.option(
     "--seed",
@@ -98,7 +93,7 @@ def synth(
     help="Ratio of each clip to the background under it in dB; clean: a quiet background.",
 )
 @BACKGROUND
-@SPEAKER
+@speaker_options
 @SEED
 def stream(
     data: Path,
@@ -111,6 +106,7 @@ def stream(
     snr: str,
     background: Path | None,
     speaker: str,
+    test_speakers: int | None,
     seed: int,
 ) -> None:
     """Write one long wav with several words, background between them, and their times."""
@@ -133,7 +129,7 @@ def stream(
         others=others,
         snr=ratio_of(snr, "--snr"),
         background=background,
-        speaker=_rule(speaker),
+        speaker=rule_of(speaker, test_speakers),
         seed=seed,
     )
     record = {"sample_rate": RATE, "seed": seed, "clips": [asdict(mark) for mark in marked]}
@@ -147,9 +143,11 @@ def stream(
 @PROTOCOL
 @click.option("--frontend", help='Front end of features: "pictures" or a JSON file.')
 @BACKGROUND
-@SPEAKER
-@click.option("--seconds", default=1.0, show_default=True, help="Length of a clip.")
-@click.option("--strict", is_flag=True, help="Exit with status 1 if a file is skipped.")
+@speaker_options
+@_crop.options("1")
+@click.option(
+    "--strict", is_flag=True, help="Exit with status 1 if a file is skipped or not there."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(
     folder: Path,
@@ -157,27 +155,35 @@ def check(
     frontend: str | None,
     background: Path | None,
     speaker: str,
-    seconds: float,
+    test_speakers: int | None,
+    seconds: float | None,
+    center: bool | None,
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Say what would be read of FOLDER, how large the splits are, and what is skipped and why."""
+    """Say what would be read of FOLDER, how large the splits are, and what is skipped and why.
+
+    Of recordings that are longer than a clip it says how many there are and where their energy
+    lies.
+    """
     from edgemem.data.check import check as look
     from edgemem.data.readers import declared
 
+    crop = _crop.crop_of(seconds, center)
     summary = look(
         folder,
         protocol,
         declared(frontend) if frontend else None,
         background=background,
-        speaker=_rule(speaker),
-        seconds=seconds,
+        speaker=rule_of(speaker, test_speakers),
+        seconds=crop.seconds,
+        center=crop.center,
     )
     if as_json:
         click.echo(json.dumps(summary.to_dict()))
     else:
         click.echo("\n".join(_lines(summary)))
-    if not summary.report.read or (strict and summary.report.skipped):
+    if not summary.report.read or (strict and not summary.report.whole):
         raise SystemExit(1)
 
 
@@ -198,16 +204,6 @@ def _words(text: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
     if text is None:
         return default
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _rule(text: str) -> SpeakerRule:
-    from edgemem.data.splits import SpeakerRule
-    from edgemem.errors import ConfigError
-
-    separator, _, position = text.rpartition(":")
-    if not separator or not position.lstrip("-").isdigit():
-        raise ConfigError(f"--speaker is {text!r}; expected a separator, a colon and a position")
-    return SpeakerRule(separator, int(position))
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgemem.cli import _streaming
+from edgemem.cli import _crop, _streaming
+from edgemem.cli._speakers import rule_of, speaker_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +39,8 @@ FOLDER = click.Path(path_type=Path)
     help="Hear that much background before each clip, and reset the state before that.",
 )
 @click.option("--background", type=FOLDER, help="Folder of background noise.")
+@speaker_options
+@_crop.options("as the network was trained")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_streaming.options
 def command(
@@ -47,6 +51,10 @@ def command(
     split: str | None,
     carry: float,
     background: Path | None,
+    speaker: str,
+    test_speakers: int | None,
+    seconds: float | None,
+    center: bool | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -60,8 +68,10 @@ def command(
     keywords, and the time from the end of a word to its event.
     """
     _streaming.check_use(stream, carry, given)
+    rule = rule_of(speaker, test_speakers)
     if stream:
-        _streaming.run(file, data, split, protocol, background, as_json, given)
+        kept = partial(_crop.crop_of, seconds, center)
+        _streaming.run(file, data, split, protocol, background, rule, kept, as_json, given)
         return
     from edgemem.cli._progress import progress
     from edgemem.evaluate.clips import evaluate_clips
@@ -69,10 +79,22 @@ def command(
     from edgemem.runtime.network import open_network
 
     network = open_network(file)
-    scores = evaluate_clips(network, data, protocol, split or "test", carry, background, progress)
+    crop = _crop.crop_of(seconds, center, network.crop)
+    scores = evaluate_clips(
+        network,
+        data,
+        protocol,
+        split or "test",
+        carry,
+        background,
+        progress,
+        crop=crop,
+        speaker=rule,
+    )
     times = latency(network)
     if as_json:
         about = {"file": str(network.path), "carry": carry, "latency": times.to_dict()}
+        about |= crop.to_dict()
         click.echo(json.dumps({**about, **scores.to_dict()}))
     else:
         click.echo("\n".join([*_lines(scores, carry), _time_line(times)]))

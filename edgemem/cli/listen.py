@@ -117,7 +117,7 @@ def command(
 
     FILE is a converted network or the name of a pretrained one. Without a SOURCE it hears the
     microphone; "-" is raw 16-bit PCM, 16 kHz, mono, on standard input, and so is a FIFO by its
-    name; a wav or FLAC file is played in real time. Each event is a line
+    name; a sound file is played in real time. Each event is a line
     {"time": seconds of sound, "at": UTC, "label": ..., "score": ...}.
 
     A microphone that is lost is waited for. SIGTERM and SIGINT end, SIGHUP reads --config again.
@@ -184,12 +184,9 @@ def _makers(options: dict[str, Any]) -> list[MakeSink]:
 
 
 def _lines(around: Surroundings) -> Sink:
-    from edgemem.listen.lines import Lines, LiveLines
+    from edgemem.listen.lines import Lines
 
-    stream = _standard_output()
-    if around.source.live:
-        return LiveLines(stream, around.report)
-    return Lines(stream)
+    return Lines(_standard_output(), around.report, around.waits)
 
 
 def _standard_output() -> BinaryIO:
@@ -203,10 +200,15 @@ def _standard_output() -> BinaryIO:
 
 
 def _execute(text: str) -> MakeSink:
-    from edgemem.listen.execute import Execute, command_of
+    from edgemem.listen.execute import Execute, check_labels, command_of
 
     arguments = command_of(text)
-    return lambda around: Execute(arguments, around.report, patience=around.patience)
+
+    def make(around: Surroundings) -> Sink:
+        check_labels(arguments, around.keywords)
+        return Execute(arguments, around.report, waits=around.waits)
+
+    return make
 
 
 def _record(options: dict[str, Any]) -> MakeSink:
@@ -215,7 +217,7 @@ def _record(options: dict[str, Any]) -> MakeSink:
     limit = round(1e6 * options["record_limit"])
     keeping = Keeping(options["before"], options["after"], limit)
     folder = options["record_events"]
-    return lambda around: RecordEvents(folder, keeping, around.report, around.patience)
+    return lambda around: RecordEvents(folder, keeping, around.report, around.waits)
 
 
 def _mqtt(options: dict[str, Any]) -> MakeSink:

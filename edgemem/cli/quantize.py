@@ -217,6 +217,8 @@ def _search(
     quiet: bool,
     **data: Any,
 ) -> None:
+    from edgemem.conversion import decision_window
+    from edgemem.errors import ConfigError
     from edgemem.evaluate.formats import draw_front
     from edgemem.evaluate.study import Study
     from edgemem.quantize.narrowing import Narrowing
@@ -224,9 +226,13 @@ def _search(
 
     _check_out(out, resume)
     sample = _sample(model, seed, quiet, **data)
-    problem = Narrowing(
-        model.graph(), scheme, sequences, sample.features, sample.labels, model.detector.window
-    )
+    window = decision_window(model)
+    if window is None:
+        raise ConfigError(
+            f"model {model.name!r} gives values, and the search counts decisions; choose the bits "
+            "with --weights"
+        )
+    problem = Narrowing(model.graph(), scheme, sequences, sample.features, sample.labels, window)
     check_budget(problem, limits)
     study = Study(_beside(out, "sqlite"), problem, limits, seed, resume)
     progress = None if quiet else _Progress(problem.clips)

@@ -200,10 +200,8 @@ def _lines(point: Point, heard: Clips) -> Iterator[str]:
         beside = "" if point.accuracy_trained is None else f", {point.accuracy_trained:.2%} trained"
         yield f"accuracy {point.accuracy:.2%}{beside}"
     if point.distance is not None:
-        yield (
-            f"distance {point.distance:.4f} RMS of the logits' error over theirs, "
-            f"the same decision on {point.agreement:.2%}"
-        )
+        same = "" if point.agreement is None else f", the same decision on {point.agreement:.2%}"
+        yield f"distance {point.distance:.4f} RMS of the logits' error over theirs{same}"
     yield "per inference: " + ", ".join(
         f"{count:,.0f} {spoken(name)}" for name, count in point.per_clip().items() if count
     )

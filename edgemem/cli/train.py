@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgemem.cli import _crop
+from edgemem.cli._speakers import rule_of, speaker_options
 from edgemem.cli._tasks import TaskGroup
 from edgemem.cli._training import check_extras, layer_values, stopped
 from edgemem.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgemem.data import DataSet
+    from edgemem.data.splits import SpeakerRule
     from edgemem.model import Model
+    from edgemem.runtime.crop import Crop
     from edgemem.train.recipes import Recipe
     from edgemem.train.run import Last
 
@@ -60,6 +64,8 @@ def command() -> None:
     type=click.Path(exists=True, path_type=Path),
     help="More recordings, all of whose words are other words, for example of another language.",
 )
+@speaker_options
+@_crop.options("1, or with --from as MODEL was trained")
 @click.option("--cache", default=None, type=click.Path(path_type=Path), help="Folder for features.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the training clips.")
 @click.option("--batch", type=click.IntRange(1), help="Clips in a batch.")
@@ -150,6 +156,10 @@ def kws(
     frontend: str | None,
     background: Path | None,
     others: Path | None,
+    speaker: str,
+    test_speakers: int | None,
+    seconds: float | None,
+    center: bool | None,
     cache: Path | None,
     layers: tuple[str, ...],
     qat: bool,
@@ -198,6 +208,7 @@ def kws(
     check_out(out, resume)
     model = _trained(base) if base else None
     recipe = _recipe(model, cell, recipe_name, layers, given)
+    crop = _crop.crop_of(seconds, center, model.crop if model else None)
     last: Last | None = None
     if qat:
         schedule = _schedule(recipe, model, qat_epochs, given)
@@ -208,8 +219,11 @@ def kws(
     if model and not (qat or aware):
         last = _in_floats(_schedule(recipe, model, given.get("epochs"), given))
     try:
-        data = _load(root, protocol, frontend, background, others, cache, seed, quiet)
+        rule = rule_of(speaker, test_speakers)
+        data = _load(root, protocol, frontend, background, others, rule, crop, cache, seed, quiet)
         source = root.name if others is None else f"{root.name}, others: {others.name}"
+        if test_speakers:
+            source += f", test speakers: {test_speakers} by {speaker}"
         summary = _train(
             data, source, recipe, last, model, name or out.stem, out, seed, resume, quiet
         )
@@ -325,6 +339,8 @@ def _load(
     frontend: str | None,
     background: Path | None,
     others: Path | None,
+    rule: SpeakerRule,
+    crop: Crop,
     cache: Path | None,
     seed: int,
     quiet: bool,
@@ -341,6 +357,10 @@ def _load(
         cache=cache,
         seed=seed,
         background=background,
+        speaker=rule,
+        complete=others is None,
+        seconds=crop.seconds,
+        center=crop.center,
     )
     if others is not None:
         data = with_others(data, others, cache, seed)
@@ -366,9 +386,12 @@ def _train(
     resume: bool,
     quiet: bool,
 ) -> dict[str, Any]:
+    from edgemem.runtime.crop import SECOND
     from edgemem.train.run import Run
 
-    identity = {"data": source, "protocol": data.protocol, "clips": len(data.train)}
+    identity: dict[str, Any] = {"data": source, "protocol": data.protocol, "clips": len(data.train)}
+    if data.crop != SECOND:
+        identity["crop"] = data.crop.to_dict()
     run = Run(data, recipe, seed, identity, last, model)
     result = run.train(out, resume=resume, quiet=quiet)
     made = run.finish(result, name, out)

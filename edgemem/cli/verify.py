@@ -28,7 +28,8 @@ def command(file: str, reference_kernels: bool, as_json: bool) -> None:
     from edgemem.verification import verify
 
     path = pretrained.resolve(file)
-    found = verify(artefact.read(path), reference_kernels)
+    opened = artefact.read(path)
+    found = verify(opened, reference_kernels)
     if as_json:
         click.echo(json.dumps({"file": str(path), **found.to_dict()}))
         return
@@ -42,3 +43,9 @@ def command(file: str, reference_kernels: bool, as_json: bool) -> None:
         f"the same decision in {found.decisions:.2%} of them"
     )
     click.echo(f"computed by {found.engine}, on {found.processor}")
+    accepted = opened.manifest.get("accepted")
+    if accepted:
+        click.echo(
+            "it is further from the trained network than its target allows, which was accepted "
+            f"when it was converted: {accepted['reason']}"
+        )

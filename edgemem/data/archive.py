@@ -13,8 +13,12 @@ from edgemem.data.splits import split_of
 from edgemem.data.stores import ArrayStore
 from edgemem.data.types import SPLITS, Report
 from edgemem.errors import DataError
+from edgemem.reading import shown
 
 Texts = npt.NDArray[np.str_]
+
+MANY, LEAST = 1 << 17, 256
+"""Of more clips than that each has so many bytes: what is kept of a clip takes memory as well."""
 
 
 def open_archive(path: Path) -> tuple[Inventory, ArrayStore]:
@@ -38,7 +42,9 @@ def open_archive(path: Path) -> tuple[Inventory, ArrayStore]:
         raise DataError(f"{path}: {error}; expected a .npz file of plain arrays") from error
     for name in ("features", "labels"):
         if name not in arrays:
-            raise DataError(f"{path} has no array {name!r}; it has: {', '.join(sorted(arrays))}")
+            raise DataError(
+                f"{path} has no array {name!r}; it has: {', '.join(sorted(arrays)[:8])}"
+            )
     values = _checked(path, "features", arrays["features"])
     count = len(values)
     labels = _texts(path, arrays, "labels", count)
@@ -49,7 +55,7 @@ def open_archive(path: Path) -> tuple[Inventory, ArrayStore]:
         raise DataError(f"{path}: two clips have the same name in 'names'")
     unknown = sorted(set(splits) - set(SPLITS))
     if unknown:
-        raise DataError(f"{path}: no split named {unknown[0]!r}; known: {', '.join(SPLITS)}")
+        raise DataError(f"{path}: no split named {shown(unknown[0])}; known: {', '.join(SPLITS)}")
     files = tuple(
         Found(path, str(name), str(word), str(speaker), str(split))
         for name, word, speaker, split in zip(names, labels, speakers, splits)
@@ -60,11 +66,13 @@ def open_archive(path: Path) -> tuple[Inventory, ArrayStore]:
 
 
 def _checked(path: Path, name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    if values.ndim != 3 or values.dtype.kind not in "fiu" or not len(values):
+    if values.ndim != 3 or values.dtype.kind not in "fiu" or not values.size:
         raise DataError(
             f"{path}: {name!r} is {values.dtype} of shape {values.shape}; "
             "expected numbers of shape (clips, frames, bands)"
         )
+    if len(values) > MANY and values.nbytes < LEAST * len(values):
+        raise DataError(f"{path}: {name!r} is {len(values):,} clips of next to nothing")
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import numpy as np
 
 from edgemem.data.npfiles import load_arrays
 from edgemem.data.types import Features
-from edgemem.errors import AudioError, DataError, OutputError
-from edgemem.files import write_atomic
+from edgemem.errors import AudioError, DataError, OutputError, SoundFormatError
+from edgemem.files import cache_folder, sweep, write_atomic
 
 Compute = Callable[[Path], Features]
 Progress = Callable[[int, int], None]
@@ -26,8 +25,7 @@ _PROGRESS_STEP = 256
 
 def default_folder() -> Path:
     """``$XDG_CACHE_HOME/edgemem/features``, or the same under ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "edgemem" / "features"
+    return cache_folder("features")
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class FeatureCache:
             data = self.path(digit).read_bytes()
             if hashlib.sha256(data[_DIGEST_SIZE:]).digest() != data[:_DIGEST_SIZE]:
                 return self._empty()
-            arrays = load_arrays(io.BytesIO(data[_DIGEST_SIZE:]))
+            arrays = load_arrays(data[_DIGEST_SIZE:])
             shard = Shard(arrays["digests"], arrays["features"])
         except (OSError, KeyError, DataError):
             return self._empty()
@@ -136,6 +134,7 @@ def gather(
     bad : dict of int to str
         Reason, by position, of each such file.
     """
+    sweep(cache.folder / cache.key)
     features = np.zeros((len(files), *cache.shape), cache.dtype)
     digests, bad = _digests(files)
     by_digit: dict[str, list[int]] = {}
@@ -168,12 +167,14 @@ def gather(
 
 
 def reason_of(error: Exception, path: Path) -> str:
-    """What an error says is wrong with a file, without its name, numbers and remedy.
+    """What an error says is wrong with a file, without its name and numbers.
 
-    Files with the same fault get the same words, so that they can be counted.
+    Files with the same fault get the same words, so that they can be counted. A remedy stays where
+    it is one for all of them.
     """
     clause = re.split(r";|: | \(", str(error).replace(str(path), ""))[0].strip()
-    return clause[3:] if clause.startswith("is ") else clause
+    clause = clause[3:] if clause.startswith("is ") else clause
+    return f"{clause}; {error.remedy}" if isinstance(error, SoundFormatError) else clause
 
 
 def _digests(files: Sequence[Path]) -> tuple[dict[int, bytes], dict[int, str]]:

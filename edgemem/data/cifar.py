@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import DataError
+from edgemem.files import DAMAGE
+from edgemem.reading import DamageError, read_bytes
 
 FOLDER = "cifar-10-batches-bin"
 FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
@@ -102,7 +104,8 @@ def read_cifar(root: Path, images_a_file: int = RECORDS, md5: str = ARCHIVE_MD5)
         If a file is missing, cut short, or holds something else; it says where the files are
         published.
     """
-    files = _archived(root, md5) if root.is_file() else _unpacked(_folder(root))
+    largest = images_a_file * RECORD
+    files = _archived(root, md5, largest) if root.is_file() else _unpacked(_folder(root), largest)
     parts = [_images(root, name, data, images_a_file) for name, data in files.items()]
     train = Images(
         np.concatenate([part.planes for part in parts[:-1]]),
@@ -112,8 +115,8 @@ def read_cifar(root: Path, images_a_file: int = RECORDS, md5: str = ARCHIVE_MD5)
     return Cifar(train, parts[-1], digests)
 
 
-def _archived(path: Path, md5: str) -> dict[str, bytes]:
-    data = _bytes(path)
+def _archived(path: Path, md5: str, largest: int) -> dict[str, bytes]:
+    data = _bytes(path, len(FILES) * largest)
     if _md5(data) != md5:
         raise DataError(
             f"{path} has md5 {_md5(data)}, not that of cifar-10-binary.tar.gz: it is cut short, "
@@ -121,20 +124,21 @@ def _archived(path: Path, md5: str) -> dict[str, bytes]:
         )
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            return {name: _member(archive, f"{FOLDER}/{name}") for name in FILES}
-    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
-        raise DataError(f"{path} is damaged ({error}); {WHERE}") from error
+            return {name: _member(archive, f"{FOLDER}/{name}", largest) for name in FILES}
+    except (tarfile.TarError, *DAMAGE) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} is damaged ({reason}); {WHERE}") from error
 
 
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
+def _member(archive: tarfile.TarFile, name: str, largest: int) -> bytes:
     member = archive.extractfile(name)
     if member is None:
         raise tarfile.ReadError(f"{name} is no file")
-    return member.read()
+    return member.read(largest + 1)
 
 
-def _unpacked(folder: Path) -> dict[str, bytes]:
-    return {name: _bytes(folder / name) for name in FILES}
+def _unpacked(folder: Path, largest: int) -> dict[str, bytes]:
+    return {name: _bytes(folder / name, largest) for name in FILES}
 
 
 def _md5(data: bytes) -> str:
@@ -159,11 +163,13 @@ def _folder(root: Path) -> Path:
     raise DataError(f"{folder} has no {FILES[0]}; {WHERE}")
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, largest: int) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, largest)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; {WHERE}") from error
+    except DamageError as error:
+        raise DataError(f"{path} {error}: it is another file; {WHERE}") from error
 
 
 def _images(root: Path, name: str, data: bytes, count: int) -> Images:

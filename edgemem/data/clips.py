@@ -17,6 +17,7 @@ from edgemem.data.source import open_source
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.types import SPLITS, Clip, Report
 from edgemem.errors import DataError, UnknownNameError
+from edgemem.runtime.crop import Crop
 
 
 def list_clips(
@@ -69,7 +70,7 @@ def list_clips(
     """
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
-    source = open_source(root, protocol, None, background, speaker, seconds)
+    source = open_source(root, protocol, None, background, speaker, Crop(seconds))
     if source.found.kind != "sound":
         raise DataError(f"{root} holds {source.found.kind} features; recordings are needed here")
     chosen = source.protocol
@@ -89,7 +90,10 @@ def list_clips(
 
 
 def read_samples(
-    clip: Clip, sample_rate: int = 16000, seconds: float | None = 1.0
+    clip: Clip,
+    sample_rate: int = 16000,
+    seconds: float | None = 1.0,
+    center: bool = False,
 ) -> npt.NDArray[np.int16]:
     """Samples of a clip.
 
@@ -98,19 +102,24 @@ def read_samples(
     clip : Clip
         From :func:`list_clips`.
     sample_rate : int
-        Rate that the file must have, in Hz.
+        Rate of the samples, in Hz.
     seconds : float or None
-        Length that the clip is brought to: zeros at the end of a short one, the end of a long one
-        cut off. ``None`` leaves a whole recording as it is.
+        Length that the clip is brought to: zeros at the end of a short one, a part of a long one.
+        ``None`` leaves a whole recording as it is.
+    center : bool
+        Whether that part lies around the energy; else it is the beginning.
 
     Raises
     ------
     AudioError
-        If the file is damaged, empty, not mono, or of another rate.
+        If the file cannot be heard.
     """
     from edgemem.runtime.sources import read_clip
 
     samples = read_clip(clip.path, sample_rate)
     if seconds is None and clip.cut is None:
         return samples
-    return piece(samples, clip.cut, round((1.0 if seconds is None else seconds) * sample_rate))
+    crop = Crop(1.0 if seconds is None else seconds, center)
+    if clip.cut is None:
+        return crop.of(samples, sample_rate)
+    return piece(samples, clip.cut, crop.n_samples(sample_rate))

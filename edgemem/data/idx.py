@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import DataError
+from edgemem.reading import DamageError, read_bytes
 
 UNSIGNED_BYTE = 0x08
 TYPES = {
@@ -39,6 +41,13 @@ OFFICIAL = {
 """sha256 of the files of MNIST, unpacked."""
 
 N_CLASSES = 10
+
+MOST_DIMENSIONS = 8
+MOST_IMAGES = 4 << 20
+
+UNPACKED = 48 << 20
+TIMES = 8
+"""A packed file holds so many bytes, those of MNIST, or so many times its own."""
 
 WHERE = "; --data names the folder of the four MNIST files (train-images-idx3-ubyte, ...)"
 
@@ -134,6 +143,8 @@ def parse_idx(data: bytes, name: str) -> Bytes:
     kind, dimensions = data[2], data[3]
     if kind != UNSIGNED_BYTE:
         raise DataError(f"{name} holds {TYPES[kind][0]}; expected unsigned bytes")
+    if not 1 <= dimensions <= MOST_DIMENSIONS:
+        raise DataError(f"{name} has {dimensions} dimensions; expected 1 to {MOST_DIMENSIONS}")
     header = 4 + 4 * dimensions
     if len(data) < header:
         raise DataError(f"{name} is truncated: its header of {header} bytes is not whole")
@@ -143,6 +154,8 @@ def parse_idx(data: bytes, name: str) -> Bytes:
         what = "is truncated" if there < said else "is longer than its header says"
         shape = " x ".join(map(str, sizes))
         raise DataError(f"{name} {what}: {there} values, where the header says {shape}")
+    if not there:
+        return np.zeros((0,) * dimensions, np.uint8)
     return np.frombuffer(data, np.uint8, offset=header).reshape(sizes)
 
 
@@ -151,11 +164,20 @@ def _contents(root: Path, name: str) -> bytes:
         if not path.is_file():
             continue
         try:
-            data = path.read_bytes()
-            return gzip.decompress(data) if path.suffix == ".gz" else data
-        except (OSError, EOFError, zlib.error) as error:
+            data = read_bytes(path)
+            return _unpacked(data) if path.suffix == ".gz" else data
+        except (OSError, EOFError, zlib.error, DamageError) as error:
             raise DataError(f"{path} cannot be read: {error}") from error
     raise DataError(f"{root} has no {name} nor {name}.gz{WHERE}")
+
+
+def _unpacked(data: bytes) -> bytes:
+    limit = max(UNPACKED, TIMES * len(data))
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        found = file.read(limit + 1)
+    if len(found) > limit:
+        raise DamageError(f"it unpacks to more than {limit:,} bytes")
+    return found
 
 
 def _digits(root: Path, contents: dict[str, bytes], images_name: str, labels_name: str) -> Digits:
@@ -173,6 +195,10 @@ def _digits(root: Path, contents: dict[str, bytes], images_name: str, labels_nam
         )
     if not images.size:
         raise DataError(f"{root / images_name} holds no images")
+    if len(images) > MOST_IMAGES:
+        raise DataError(
+            f"{root / images_name} holds {len(images):,} images, of {MOST_IMAGES:,} at most"
+        )
     if labels.max() >= N_CLASSES:
         place = int(np.argmax(labels >= N_CLASSES))
         raise DataError(

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgemem.data.splits import SpeakerRule, crossing, split_of
-from edgemem.data.types import Report, Skipped
-from edgemem.errors import DataError
+from edgemem.data.levels import BACKGROUND, split_folders
+from edgemem.data.lists import Listed, Place, read_list, read_table
+from edgemem.data.splits import SpeakerRule, crossing, held_out, split_of
+from edgemem.data.types import SPLITS, Report, Skipped, printable
+from edgemem.errors import ConfigError, DataError
+from edgemem.runtime.soundfiles import ENDINGS
 
-SOUND = (".wav", ".flac")
+SOUND = ENDINGS
 PICTURE = (".jpg", ".jpeg", ".png")
 ARRAY = (".npy",)
 KINDS = {"sound": SOUND, "picture": PICTURE, "array": ARRAY}
 
-BACKGROUND = ("_background_noise_", "background_noise")
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 TABLES = {
     "train": ("train.csv",),
@@ -30,6 +31,9 @@ TABLES = {
 ARCHIVE = "speech commands test archive"
 
 DEFAULT_SPEAKER = SpeakerRule()
+
+# So many speakers, by a rule of tenths, may leave a split without any.
+_FEW_SPEAKERS = 30
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Inventory:
     ----------
     layout : str
         How the files lie: ``"speech commands"``, ``"speech commands test archive"``,
-        ``"lists"`` or ``"folders"``.
+        ``"lists"``, ``"split folders"`` or ``"folders"``.
     kind : str
         What the files are: ``"sound"``, ``"picture"`` or ``"array"``.
     files : tuple of Found
@@ -102,14 +106,20 @@ def inventory(root: Path, speaker: SpeakerRule = DEFAULT_SPEAKER) -> Inventory:
     ------
     DataError
         If ``root`` is no folder, holds nothing that can be read, or mixes sound and features.
+    ConfigError
+        If speakers are to be held out of splits that are given, or more than there are.
     """
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"no folder {root}; expected one with a folder of recordings a word")
     tables = {split: table for split in TABLES if (table := _table(root, split)) is not None}
-    if tables:
-        return _from_tables(root, tables, speaker)
-    return _from_folders(root, speaker)
+    found = _from_tables(root, tables, speaker) if tables else _from_folders(root, speaker)
+    if speaker.held and found.layout not in _BY_RULE:
+        raise ConfigError(
+            f"--test-speakers {speaker.held}: the splits of {root} ({found.layout}) are given; "
+            "leave it out"
+        )
+    return found
 
 
 def kind_of(names: Iterable[str], root: Path) -> str:
@@ -156,17 +166,16 @@ def identify(name: str, folder: str, rule: SpeakerRule) -> tuple[str, str]:
 
 
 def _from_folders(root: Path, rule: SpeakerRule) -> Inventory:
-    names = list(_walk(root))
-    background = [name for name in names if name.split("/", 1)[0] in BACKGROUND]
-    away = set(background)
-    labelled = [name for name in names if "/" in name and name not in away]
+    names, skipped = _names(root)
+    labelled = [name for name in names if "/" in name and not _is_background(name)]
+    if not labelled:
+        _refuse_loose(root, names)
     kind = kind_of(labelled, root)
     endings = KINDS[kind]
-    skipped = []
+    tops = split_folders(name for name in labelled if name.lower().endswith(endings))
+    background = [name for name in names if _is_background(name, tops)]
     files = []
-    for name in names:
-        if name in away:
-            continue
+    for name in sorted(set(names) - set(background)):
         known = name.lower().endswith(endings)
         if "/" not in name:
             if known:
@@ -175,29 +184,86 @@ def _from_folders(root: Path, rule: SpeakerRule) -> Inventory:
         if not known:
             skipped.append(Skipped(name, f"not a {kind} file"))
             continue
-        word, speaker = identify(name, name.split("/", 1)[0], rule)
-        files.append(Found(root / name, name, word, speaker, split_of(speaker)))
-    layout, files, notes = _splits(root, files)
+        top, rest = name.split("/", 1)
+        folder = rest.split("/", 1)[0] if top in tops else top
+        word, speaker = identify(name, folder, rule)
+        files.append(Found(root / name, name, word, speaker, tops.get(top) or split_of(speaker)))
+    layout, files, notes, missing, twice = _splits(root, files, rule, tops)
     known_background = tuple(root / name for name in background if name.lower().endswith(endings))
-    report = Report(0, tuple(skipped), tuple(notes))
+    report = Report(0, tuple(skipped + twice), tuple(notes), missing)
     return Inventory(layout, kind, tuple(files), known_background, report)
 
 
-def _splits(root: Path, files: list[Found]) -> tuple[str, list[Found], list[str]]:
-    """Splits that the layout gives in place of the sha1 rule."""
+def _is_background(name: str, tops: Iterable[str] = ()) -> bool:
+    """Whether a file is in a folder of background noise, also in that of a split."""
+    top, _, rest = name.partition("/")
+    return top in BACKGROUND or (top in tops and rest.split("/", 1)[0] in BACKGROUND)
+
+
+def _refuse_loose(root: Path, names: Sequence[str]) -> None:
+    """Say what to do with files that lie there without a folder of their word."""
+    known = {ending for endings in KINDS.values() for ending in endings}
+    loose = [name for name in names if Path(name).suffix.lower() in known and "/" not in name]
+    if loose:
+        raise DataError(
+            f"{len(loose)} files lie in {root} itself ({', '.join(loose[:2])}, ...), without a "
+            "folder named after their word; name the folder that holds the folders of words"
+        )
+
+
+_Splits = tuple[str, list[Found], list[str], tuple[str, ...], list[Skipped]]
+
+
+def _splits(root: Path, files: list[Found], rule: SpeakerRule, tops: dict[str, str]) -> _Splits:
+    """Layout, splits and remarks; names that lists have too many, files in two lists."""
     folders = {file.name.split("/", 1)[0] for file in files}
     if {"_silence_", "_unknown_"} <= folders and _archived(files):
-        return ARCHIVE, [replace(f, split="test") for f in files], []
+        return ARCHIVE, [replace(f, split="test") for f in files], [], (), []
+    if tops:
+        files, notes = _in_split_folders(files, set(tops.values()))
+        return "split folders", files, notes + crossing_notes(files), (), []
     lists = {split: root / name for split, name in LISTS.items() if (root / name).is_file()}
     if lists:
-        files, notes = _listed(files, lists)
-        return "speech commands", files, notes + crossing_notes(files)
-    if all("_nohash_" in file.name for file in files):
-        return "speech commands", files, []
-    notes = []
-    if len({file.speaker for file in files}) == len(files):
-        notes.append("no two files share a speaker: the split is by file; see the speaker option")
-    return "folders", files, notes
+        return _listed(root, files, lists)
+    files, notes = _by_speaker(files, rule)
+    every = all("_nohash_" in file.name for file in files)
+    return "speech commands" if every else "folders", files, notes, (), []
+
+
+_BY_RULE = ("speech commands", "folders")
+
+
+def _in_split_folders(files: list[Found], there: set[str]) -> tuple[list[Found], list[str]]:
+    notes = ["the folders are splits: " + ", ".join(split for split in SPLITS if split in there)]
+    if "validation" in there or "train" not in there:
+        return files, notes
+    notes.append("no folder for validation: a tenth of the training speakers validates")
+    held = {f.speaker: split_of(f.speaker, test=0.0) for f in files if f.split == "train"}
+    return [replace(f, split=held[f.speaker]) if f.split == "train" else f for f in files], notes
+
+
+def _by_speaker(files: list[Found], rule: SpeakerRule) -> tuple[list[Found], list[str]]:
+    """Splits by the sha1 rule, or with as many speakers held out as the rule says."""
+    speakers = {file.speaker for file in files}
+    by_file = len(speakers) == len(files)
+    if rule.held:
+        if by_file:
+            raise ConfigError(
+                f"--test-speakers {rule.held}: no two files share a speaker; say with --speaker "
+                "where the speaker stands in their names"
+            )
+        splits = held_out(speakers, rule.held)
+        return [replace(file, split=splits[file.speaker]) for file in files], []
+    if by_file:
+        return files, ["no two files share a speaker: the split is by file; see the speaker option"]
+    count = Counter(split_of(speaker) for speaker in speakers)
+    if len(speakers) >= _FEW_SPEAKERS and len(count) == len(SPLITS):
+        return files, []
+    shares = ", ".join(f"{count[split] or 'none'} {split}" for split in SPLITS)
+    return files, [
+        f"few speakers, {len(speakers)}: by the sha1 rule {shares}; --test-speakers N holds out "
+        "N for test and N for validation"
+    ]
 
 
 def _archived(files: list[Found]) -> bool:
@@ -205,17 +271,29 @@ def _archived(files: list[Found]) -> bool:
     return all("_" in stem.split("_nohash_")[0] for stem in unknown if "_nohash_" in stem)
 
 
-def _listed(files: list[Found], lists: dict[str, Path]) -> tuple[list[Found], list[str]]:
-    wanted: dict[str, str] = {}
-    notes = []
-    there = {file.name for file in files}
-    for split, path in lists.items():
-        named = [line.strip() for line in _text(path).splitlines() if line.strip()]
-        wanted.update(dict.fromkeys(named, split))
-        missing = sum(name not in there for name in named)
-        if missing:
-            notes.append(f"{path.name} names {missing} files that are not there")
-    return [replace(file, split=wanted.get(file.name, "train")) for file in files], notes
+def _listed(root: Path, files: list[Found], lists: dict[str, Path]) -> _Splits:
+    place = Place(root, {file.name for file in files})
+    read = {split: read_list(path, place) for split, path in lists.items()}
+    splits: dict[str, str] = {}
+    twice = set()
+    for split, listed in read.items():
+        for name, _ in listed.files:
+            if splits.setdefault(name, split) != split:
+                twice.add(name)
+    notes, skipped = _remarks(read, lists)
+    skipped += [Skipped(name, _TWO_SPLITS) for name in sorted(twice)]
+    kept = [replace(f, split=splits.get(f.name, "train")) for f in files if f.name not in twice]
+    missing = tuple(name for listed in read.values() for name in listed.missing)
+    return "speech commands", kept, notes + crossing_notes(kept), missing, skipped
+
+
+_TWO_SPLITS = "named in the lists of two splits"
+
+
+def _remarks(read: dict[str, Listed], paths: dict[str, Path]) -> tuple[list[str], list[Skipped]]:
+    notes = [note for split, listed in read.items() for note in listed.notes(paths[split])]
+    outside = [name for listed in read.values() for name in listed.outside]
+    return notes, [Skipped(name, "leads out of the data folder") for name in outside]
 
 
 def crossing_notes(files: Sequence[Found]) -> list[str]:
@@ -235,51 +313,28 @@ def _table(root: Path, split: str) -> Path | None:
 
 
 def _from_tables(root: Path, tables: dict[str, Path], rule: SpeakerRule) -> Inventory:
+    names, skipped = _names(root)
+    place = Place(root, names)
+    read = {split: read_table(path, place) for split, path in tables.items()}
+    notes, outside = _remarks(read, tables)
     files: dict[str, Found] = {}
-    notes, skipped = [], []
-    for split, path in tables.items():
-        missing = 0
-        for name, word in _rows(path):
-            if not (root / name).is_file():
-                missing += 1
-            elif name in files and files[name].split != split:
-                skipped.append(Skipped(name, "named in the lists of two splits"))
-            else:
-                _, speaker = identify(name, word, rule)
-                files[name] = Found(root / name, name, word, speaker, split)
-        if missing:
-            notes.append(f"{path.name} names {missing} files that are not there")
-    for item in skipped:
-        files.pop(item.name, None)
+    clashes: dict[str, str] = {}
+    for split, listed in read.items():
+        for name, word in listed.files:
+            _, speaker = identify(name, word, rule)
+            found = Found(root / name, name, word, speaker, split)
+            first = files.setdefault(name, found)
+            if first != found:
+                same = first.word == word
+                clashes[name] = _TWO_SPLITS if same else "named with two words"
+    skipped += outside + [Skipped(name, reason) for name, reason in clashes.items()]
     kind = kind_of(files, root)
-    unlisted, background = _unlisted(root, set(files), KINDS[kind])
+    unlisted, background = _unlisted(root, names, set(files), KINDS[kind])
     skipped += [Skipped(name, "in no list") for name in unlisted]
-    found = list(files.values())
-    report = Report(0, tuple(skipped), tuple(notes + crossing_notes(found)))
-    return Inventory("lists", kind, tuple(found), background, report)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, str]]:
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
-    try:
-        columns = set(reader.fieldnames or ())
-        if not {"file", "class"} <= columns:
-            raise DataError(
-                f"{path} has the columns {', '.join(sorted(columns)) or 'none'}; "
-                "expected a first line with file,class"
-            )
-        for row in reader:
-            if row["file"] and row["class"]:
-                yield row["file"].strip().replace("\\", "/"), row["class"].strip()
-    except csv.Error as error:
-        raise DataError(f"{path} is no readable CSV file: {error}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    kept = [file for name, file in files.items() if name not in clashes]
+    missing = tuple(name for listed in read.values() for name in listed.missing)
+    report = Report(0, tuple(skipped), tuple(notes + crossing_notes(kept)), missing)
+    return Inventory("lists", kind, tuple(kept), background, report)
 
 
 def _refuse(error: OSError) -> None:
@@ -287,11 +342,24 @@ def _refuse(error: OSError) -> None:
 
 
 def _unlisted(
-    root: Path, listed: set[str], endings: tuple[str, ...]
+    root: Path, names: Sequence[str], listed: set[str], endings: tuple[str, ...]
 ) -> tuple[list[str], tuple[Path, ...]]:
-    rest = [n for n in _walk(root) if n not in listed and n.lower().endswith(endings)]
+    rest = [n for n in names if n not in listed and n.lower().endswith(endings)]
     noise = [name for name in rest if set(name.split("/")[:-1]) & set(BACKGROUND)]
     return [name for name in rest if name not in set(noise)], tuple(root / name for name in noise)
+
+
+def _names(root: Path) -> tuple[list[str], list[Skipped]]:
+    """Files below ``root``; those whose names are no text of any machine are left out."""
+    names, skipped = [], []
+    for name in _walk(root):
+        if printable(name) == name:
+            names.append(name)
+        else:
+            skipped.append(
+                Skipped(printable(name), "a name that is not UTF-8 or holds control characters")
+            )
+    return names, skipped
 
 
 def _walk(root: Path) -> Iterator[str]:

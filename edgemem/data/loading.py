@@ -14,12 +14,14 @@ from edgemem.data.cache import Progress
 from edgemem.data.layouts import DEFAULT_SPEAKER
 from edgemem.data.protocols import SILENCE
 from edgemem.data.readers import SoundReader
-from edgemem.data.selection import rank, silence_count, words_of
+from edgemem.data.selection import check_complete, few_notes, rank, silence_count, words_of
 from edgemem.data.source import Source, open_source
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.stores import Store, open_store
+from edgemem.data.survey import Survey
 from edgemem.data.types import SPLITS, Clip, Clips, DataSet, Features, Report, Skipped
 from edgemem.errors import DataError, UnknownNameError
+from edgemem.runtime.crop import Crop
 
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
@@ -39,11 +41,11 @@ def load(
     background: Path | None = None,
     speaker: SpeakerRule = DEFAULT_SPEAKER,
     seconds: float = 1.0,
+    center: bool = False,
     strict: bool = False,
+    complete: bool = True,
 ) -> DataSet:
     """Read a data set.
-
-    A clip that is shorter than ``seconds`` gets zeros at its end, a longer one loses its end.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def load(
         words are there, else ``"folders"``.
     frontend : FrontEnd, optional
         Front end for recordings, or the one that made the pictures or arrays. By default what a
-        file frontend.json in ``root`` says; for recordings, else, ``edgemem.frontend.PICTURES``.
+        file frontend.json in ``root`` says; for recordings, else, ``edgemem.frontend.RECORDINGS``.
     cache : Path, optional
         Folder for features; by default under the user's cache folder.
     splits : sequence of str
@@ -71,24 +73,35 @@ def load(
     speaker : SpeakerRule
         Where the speaker stands in file names that have no ``_nohash_``.
     seconds : float
-        Length of every clip.
+        Length of every clip: a shorter recording gets zeros at its end.
+    center : bool
+        Whether a longer recording is cut around its energy; else it loses its end.
     strict : bool
-        Refuse the set if any file of it cannot be used.
+        Refuse the set if any file of it cannot be used, or a list names one that is not there.
+    complete : bool
+        Refuse a set that is to train a network and cannot do so by itself: of one label, or without
+        other words where the protocol has a label for them.
 
     Raises
     ------
     DataError
-        If a split that was asked for has no clip, or ``strict`` and a file cannot be used.
+        If a split that was asked for has no clip, ``strict`` and a file cannot be used, or
+        ``complete`` and the set is not.
     """
     for split in splits:
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
-    source = open_source(root, protocol, frontend, background, speaker, seconds)
-    loader = _Loader(source, open_store(source, cache, progress), seed)
+    crop = Crop(seconds, center)
+    source = open_source(root, protocol, frontend, background, speaker, crop)
+    if complete and "train" in splits:
+        check_complete(source.root, source.found, source.protocol)
+    survey = Survey(crop, source.frontend.sample_rate)
+    loader = _Loader(source, open_store(source, cache, progress), seed, survey)
     loaded = {split: loader.split(split) for split in SPLITS if split in splits}
     noise, noise_report = loader.background()
     report = sum((part for _, part in loaded.values()), source.report + noise_report)
-    if strict and report.skipped:
+    report += Report(notes=survey.notes())
+    if strict and not report.whole:
         raise DataError(f"{root} has files that cannot be used; " + "; ".join(report.lines()))
     parts = {split: loaded[split][0] if split in loaded else loader.empty() for split in SPLITS}
     return DataSet(
@@ -97,6 +110,7 @@ def load(
         frontend=source.frontend,
         background=noise,
         report=report,
+        crop=crop,
         **parts,
     )
 
@@ -106,6 +120,7 @@ class _Loader:
     source: Source
     store: Store
     seed: int
+    survey: Survey
 
     def empty(self) -> Clips:
         """A split without clips."""
@@ -129,7 +144,8 @@ class _Loader:
         number = {label: index for index, label in enumerate(source.protocol.labels)}
         labels = np.array([number[clip.label] for clip in kept], np.int64)
         clips = Clips(self._with(features, made), labels, tuple(clip.name for clip in kept))
-        return clips, report + read + Report(notes=self._lacking(split, kept))
+        few = few_notes(source.protocol, split, [clip.label for clip in kept])
+        return clips, report + read + Report(notes=self._lacking(split, kept) + few)
 
     def _lacking(self, split: str, clips: Sequence[Clip]) -> tuple[str, ...]:
         there = {clip.label for clip in clips} | ({SILENCE} if split == "train" else set())
@@ -149,6 +165,8 @@ class _Loader:
         keep = [position for position in range(len(clips)) if position not in bad]
         skipped = tuple(Skipped(clips[p].name, reason) for p, reason in sorted(bad.items()))
         good = [clips[position] for position in keep]
+        if self.source.found.kind == "sound":
+            self.survey.look(good)
         return (features[keep] if bad else features), good, Report(len(good), skipped)
 
     def _with(self, features: Features, made: Sequence[Clip]) -> Features:

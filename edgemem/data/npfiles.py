@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import DataError
+from edgemem.reading import DamageError, read_bytes, read_npy, read_npz
 
 Array = npt.NDArray[Any]
 
-# What numpy.load raises for damaged files, found by changing bytes at random.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    SyntaxError,
-    KeyError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+LARGEST = 4 << 30
+"""Bytes of a file of features: those of a million clips of a second."""
 
 
-def load_array(source: Path | BinaryIO) -> Array:
+def load_array(source: Path | bytes) -> Array:
     """The array of a .npy file.
 
     Raises
@@ -40,31 +24,39 @@ def load_array(source: Path | BinaryIO) -> Array:
     DataError
         If the file is damaged, something else, or holds Python objects.
     """
-    values = _load(source)
-    if isinstance(values, dict):
+    data = _contents(source)
+    if data.startswith(b"PK"):
         raise DataError("an archive of arrays, not one array")
-    return values
+    try:
+        return read_npy(data, texts=True)
+    except DamageError as error:
+        raise DataError("damaged array file") from error
 
 
-def load_arrays(source: Path | BinaryIO) -> dict[str, Array]:
-    """The arrays of a .npz file.
+def load_arrays(source: Path | bytes) -> dict[str, Array]:
+    """The arrays of a .npz file, of numbers or of text.
 
     Raises
     ------
     DataError
-        If the file is damaged, something else, or holds Python objects.
+        If the file is damaged, something else, holds Python objects, or unpacks to more than three
+        times its own size and 16 MiB.
     """
-    values = _load(source)
-    if not isinstance(values, dict):
+    data = _contents(source)
+    if data.startswith(b"\x93NUMPY"):
         raise DataError("one array, not an archive of arrays")
-    return values
-
-
-def _load(source: Path | BinaryIO) -> Array | dict[str, Array]:
     try:
-        # Opened here: numpy.load leaves a damaged archive open.
-        data = source.read_bytes() if isinstance(source, Path) else source.read()
-        values = np.load(io.BytesIO(data), allow_pickle=False)
-        return values if isinstance(values, np.ndarray) else {n: values[n] for n in values.files}
-    except _DAMAGE as error:
-        raise DataError("damaged array file") from error
+        return read_npz(data, texts=True)
+    except DamageError as error:
+        raise DataError(f"damaged array file ({error})") from error
+
+
+def _contents(source: Path | bytes) -> bytes:
+    if not isinstance(source, Path):
+        return source
+    try:
+        return read_bytes(source, LARGEST)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}") from error
+    except DamageError as error:
+        raise DataError(f"array file that {error}") from error

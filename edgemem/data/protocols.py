@@ -43,6 +43,11 @@ class Protocol:
         """The labels that are words."""
         return tuple(label for label in self.labels if label not in (SILENCE, UNKNOWN))
 
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody chose a few words among many: ``words:A,B``."""
+        return self.name.startswith(_CHOSEN)
+
     def label_of(self, word: str) -> str | None:
         """Label of ``word``; ``None`` where the protocol has no place for it."""
         if word in self.labels:
@@ -68,8 +73,9 @@ def canonical(name: str) -> str:
 
 
 def default_name(words: Iterable[str]) -> str:
-    """Protocol for a set of words when none is asked for: 12 where its ten words are there."""
-    return "speech-commands-12" if set(TEN_WORDS) <= set(words) else "folders"
+    """Protocol for a set of words when none is asked for: 12 where its ten words and others are."""
+    others = set(words) - {SILENCE, *TEN_WORDS}
+    return "speech-commands-12" if set(TEN_WORDS) <= set(words) and others else "folders"
 
 
 def protocol_for(name: str, words: Iterable[str], *, silence: bool) -> Protocol:

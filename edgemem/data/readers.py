@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,8 @@ import numpy.typing as npt
 from edgemem.data.npfiles import load_array
 from edgemem.data.types import Cut, Features
 from edgemem.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
+from edgemem.reading import DamageError, read_bytes, read_json
+from edgemem.runtime.crop import Crop, fit
 
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
@@ -47,16 +48,6 @@ class Reader(Protocol):
         """Open one file and make no features; the same errors as :meth:`read`."""
 
 
-def fit(samples: npt.NDArray[np.int16], n_samples: int) -> npt.NDArray[np.int16]:
-    """Bring a clip to ``n_samples``: a short one gets zeros at its end, a long one loses its end.
-
-    This is the rule of the reference code of Speech Commands.
-    """
-    if len(samples) >= n_samples:
-        return samples[:n_samples]
-    return np.concatenate([samples, np.zeros(n_samples - len(samples), np.int16)])
-
-
 def scaled(samples: npt.NDArray[np.int16], gain: float) -> npt.NDArray[np.int16]:
     """Samples times ``gain``, rounded and limited to 16 bits."""
     values: npt.NDArray[np.float64] = np.clip(np.rint(samples * float(gain)), -32768, 32767)
@@ -79,16 +70,20 @@ class SoundReader:
     frontend : FrontEnd
         Front end with ``stack == 1``.
     n_samples : int
-        Length that every clip is brought to (see :func:`fit`).
+        Length that every clip is brought to.
+    center : bool
+        Whether a longer one is cut around its energy (see :class:`~edgemem.runtime.crop.Crop`).
     """
 
     frontend: FrontEnd
     n_samples: int
     dtype: str = "float32"
+    center: bool = False
 
     @property
     def key(self) -> str:
-        return _key("sound", self.frontend, self.n_samples)
+        name = _key("sound", self.frontend, self.n_samples)
+        return f"{name}-center" if self.center else name
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -102,6 +97,9 @@ class SoundReader:
 
     def of_samples(self, samples: npt.NDArray[np.int16], cut: Cut | None) -> Features:
         """Features of a recording, or of a piece of it."""
+        if cut is None and self.center:
+            rate = self.frontend.sample_rate
+            samples = Crop(self.n_samples / rate, center=True).of(samples, rate)
         return self.frontend.features(piece(samples, cut, self.n_samples))
 
     def _samples(self, path: Path) -> npt.NDArray[np.int16]:
@@ -201,10 +199,10 @@ def _mismatch(what: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str
     return f"{what} of {sizes[0]} values (frames x bands), expected {sizes[1]}"
 
 
-def reader_for(kind: str, frontend: FrontEnd, n_samples: int) -> Reader:
+def reader_for(kind: str, frontend: FrontEnd, n_samples: int, center: bool = False) -> Reader:
     """The reader for files of ``kind``: ``"sound"``, ``"picture"`` or ``"array"``."""
     if kind == "sound":
-        return SoundReader(frontend, n_samples)
+        return SoundReader(frontend, n_samples, center=center)
     if kind == "picture":
         return PictureReader(frontend, frontend.n_frames(n_samples))
     return ArrayReader(frontend, frontend.n_frames(n_samples))
@@ -233,8 +231,8 @@ def declared(name: str | Path) -> FrontEnd:
     if not path.is_file():
         raise UnknownNameError("front end (nor file)", str(name), ["pictures"])
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = read_json(read_bytes(path))
+    except (OSError, DamageError) as error:
         raise ConfigError(f"{path} does not hold JSON: {error}") from error
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} holds no JSON object with the fields of a front end")
@@ -249,7 +247,7 @@ def frontend_of(root: Path, kind: str, given: FrontEnd | None) -> FrontEnd:
     DataError
         If the data set holds features and nobody says which front end made them.
     """
-    from edgemem.frontend import PICTURES
+    from edgemem.frontend import RECORDINGS
 
     beside = (root if root.is_dir() else root.parent) / DECLARATION
     if given is None and beside.is_file():
@@ -259,4 +257,4 @@ def frontend_of(root: Path, kind: str, given: FrontEnd | None) -> FrontEnd:
             f"{root} holds {kind} features and no {DECLARATION} that says which front end made "
             "them; add that file or name the front end (--frontend pictures, or a JSON file)"
         )
-    return replace(given or PICTURES, stack=1)
+    return replace(given or RECORDINGS, stack=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from edgemem.data.readers import frontend_of
 from edgemem.data.splits import SpeakerRule
 from edgemem.data.types import Clip, Report
 from edgemem.errors import ConfigError, DataError
+from edgemem.runtime.crop import SECOND, Crop
 
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
@@ -33,8 +33,8 @@ class Source:
         Labels.
     frontend : FrontEnd
         Front end, with ``stack == 1``.
-    n_samples : int
-        Length of a clip.
+    crop : Crop
+        What is kept of a recording.
     recordings : tuple of Recording
         Background noise that pieces are cut from.
     report : Report
@@ -45,9 +45,14 @@ class Source:
     found: Inventory
     protocol: Protocol
     frontend: FrontEnd
-    n_samples: int
+    crop: Crop
     recordings: tuple[Recording, ...]
     report: Report
+
+    @property
+    def n_samples(self) -> int:
+        """Length of a clip."""
+        return self.crop.n_samples(self.frontend.sample_rate)
 
     def pieces(self, split: str) -> list[Clip]:
         """Finished pieces of background noise that belong to ``split``."""
@@ -63,7 +68,7 @@ def open_source(
     frontend: FrontEnd | None,
     background: Path | None,
     speaker: SpeakerRule = DEFAULT_SPEAKER,
-    seconds: float = 1.0,
+    crop: Crop = SECOND,
 ) -> Source:
     """Look at a data set: layout, protocol, front end, background noise.
 
@@ -71,24 +76,28 @@ def open_source(
 
     Raises
     ------
+    ConfigError
+        If clips are shorter than a frame, or features are to be cut around their energy.
     DataError
         If it cannot be used at all.
     """
     root = Path(root)
     found = look(root, speaker)
     frontend = frontend_of(root, found.kind, frontend)
-    if not math.isfinite(seconds):
-        raise ConfigError(f"clips of {seconds} s; expected a finite number of seconds")
-    n_samples = round(seconds * frontend.sample_rate)
-    if frontend.n_frames(n_samples) < 1:
-        raise ConfigError(f"clips of {seconds} s are shorter than one frame of the front end")
+    if frontend.n_frames(crop.n_samples(frontend.sample_rate)) < 1:
+        raise ConfigError(f"clips of {crop.seconds} s are shorter than one frame of the front end")
+    if crop.center and found.kind != "sound":
+        raise ConfigError(
+            f"{root} holds {found.kind} features, which are not cut around their energy; say "
+            "--no-center"
+        )
     noise = list(found.background) if found.kind == "sound" else []
     noise += sounds(background) if background is not None else []
     recordings, report = recordings_of(noise, frontend.sample_rate)
     silence = bool(recordings) or (found.kind != "sound" and bool(found.background))
     chosen = protocol_for(protocol or default_name(found.words), found.words, silence=silence)
     report = found.report + report
-    return Source(root, found, chosen, frontend, n_samples, tuple(recordings), report)
+    return Source(root, found, chosen, frontend, crop, tuple(recordings), report)
 
 
 def look(root: Path, speaker: SpeakerRule) -> Inventory:
@@ -110,5 +119,8 @@ def sounds(folder: Path) -> list[Path]:
     """
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SOUND)
     if not paths:
-        raise DataError(f"no recordings of background noise under {folder}; expected wav or FLAC")
+        raise DataError(
+            f"no recordings of background noise under {folder}; expected wav, FLAC or another "
+            "kind of sound file"
+        )
     return paths

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from edgemem.errors import ConfigError
+
 # Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition" (2018): at most
 # 2^27 - 1 clips a class; the hash of the speaker, scaled to percent, decides the split for ever.
 _MAX_CLIPS = 2**27 - 1
@@ -32,11 +34,36 @@ def split_of(
     str
         ``"validation"``, ``"test"`` or ``"train"``.
     """
-    number = int(hashlib.sha1(speaker.encode()).hexdigest(), 16)
+    number = _number(speaker)
     percent = (number % (_MAX_CLIPS + 1)) * (100.0 / _MAX_CLIPS)
     if percent < validation:
         return "validation"
     return "test" if percent < validation + test else "train"
+
+
+def _number(speaker: str) -> int:
+    return int(hashlib.sha1(speaker.encode()).hexdigest(), 16)
+
+
+def held_out(speakers: Iterable[str], count: int) -> dict[str, str]:
+    """Splits with ``count`` speakers for test, as many for validation, and the rest to train on.
+
+    The order of their sha1 decides, so that it is the same on every machine.
+
+    Raises
+    ------
+    ConfigError
+        If none would be left.
+    """
+    ordered = sorted(set(speakers), key=lambda who: (_number(who), who))
+    if len(ordered) <= 2 * count:
+        raise ConfigError(
+            f"--test-speakers {count}: {count} for test and {count} for validation leave none of "
+            f"{len(ordered)} speakers to train on; at most {max(0, (len(ordered) - 1) // 2)}"
+        )
+    held = dict.fromkeys(ordered[:count], "test")
+    held.update((who, "validation") for who in ordered[count : 2 * count])
+    return {who: held.get(who, "train") for who in ordered}
 
 
 @dataclass(frozen=True)
@@ -49,10 +76,14 @@ class SpeakerRule:
         The file name, without its ending, is cut there.
     position : int
         Which piece names the speaker; negative counts from the end.
+    held : int
+        So many speakers are held out for test, and as many for validation; with 0 the sha1 rule
+        decides.
     """
 
     separator: str = "_"
     position: int = 0
+    held: int = 0
 
     def speaker(self, stem: str) -> str:
         """Speaker of the file name ``stem``; all of it if it has no such piece."""

@@ -129,7 +129,9 @@ def open_store(source: Source, folder: Path | None, progress: Progress | None) -
         If the features of an archive have another number of bands than its front end.
     """
     if source.root.is_dir():
-        reader = reader_for(source.found.kind, source.frontend, source.n_samples)
+        reader = reader_for(
+            source.found.kind, source.frontend, source.n_samples, source.crop.center
+        )
         return FileStore(reader, folder, progress)
     from edgemem.data.archive import open_archive
 

@@ -130,7 +130,7 @@ def synthesise(out: Path, config: SynthConfig, progress: Progress | None = None)
     out = Path(out)
     with speaking() as voice:
         manifest = _manifest(config, voice)
-        if (out / MANIFEST).is_file() and (out / MANIFEST).read_text("utf-8") == manifest:
+        if (out / MANIFEST).is_file() and (out / MANIFEST).read_bytes() == manifest.encode():
             return False
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise OutputError(f"{out} is there and holds something else; choose another folder")

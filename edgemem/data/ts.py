@@ -10,14 +10,27 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgemem.data.types import printable
 from edgemem.errors import ConfigError, DataError
+from edgemem.reading import DamageError, read_bytes, shown
 
 Series = npt.NDArray[np.float32]
 
 MISSING = ("refuse", "interpolate")
 """What becomes of a value that is ``?`` or ``NaN``: an error, or the line between those beside."""
 
+MOST_SERIES = 1 << 19
+MOST_DIMENSIONS = 1 << 16
+"""No set of the archives comes near."""
+
 _NO_VALUE = ("?", "nan")
+
+_COUNT_DIGITS = 9
+_NAMED, _KEY = 20, 40
+_BLOCK = 1 << 16
+_PADDING = 16
+_PADDED = 1 << 28
+"""Padding may take so many bytes, or so many times those of the values."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,20 @@ class SeriesSet:
         return np.array([float(label) for label in self.labels], np.float32)
 
     def padded(self, n_steps: int) -> Series:
-        """All series as (n, n_steps, n_dimensions), with zeros behind shorter ones."""
+        """All series as (n, n_steps, n_dimensions), with zeros behind shorter ones.
+
+        Raises
+        ------
+        DataError
+            If the longest one is so much longer than the others that it is mostly zeros.
+        """
+        there = sum(one.nbytes for one in self.series)
+        size = 4 * len(self) * n_steps * self.n_dimensions
+        if size > max(_PADDED, _PADDING * there):
+            raise DataError(
+                f"{self.name or 'the set'}: {there:,} bytes of series become {size:,} at the "
+                f"length of the longest, {n_steps} steps; take out or cut the longest ones"
+            )
         whole = np.zeros((len(self), n_steps, self.n_dimensions), np.float32)
         for place, one in enumerate(self.series):
             whole[place, : len(one)] = one
@@ -118,6 +144,11 @@ def read_ts(path: Path, missing: str = "refuse") -> SeriesSet:
         raise DataError(f"{path} has no class labels and no target values to learn")
     for _, line in lines:
         where = f"{path}, series {len(series) + 1}"
+        if len(series) == MOST_SERIES or line.count(":") > MOST_DIMENSIONS:
+            raise DataError(
+                f"{where}: at most {MOST_SERIES:,} series of {MOST_DIMENSIONS:,} dimensions are "
+                "read"
+            )
         *dimensions, label = line.split(":")
         series.append(_series(dimensions, header, where))
         labels.append(_label(label.strip(), header, where))
@@ -130,30 +161,44 @@ def read_ts(path: Path, missing: str = "refuse") -> SeriesSet:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that say something, with their numbers."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text: {error.reason} at byte {error.start}") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    except DamageError as error:
+        raise DataError(f"{path} {error}") from error
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for number, line in enumerate(_pieces(text, "\n"), 1):
         line = line.strip().removeprefix("\ufeff")
         if line and not line.startswith("#"):
             yield number, line
+
+
+def _pieces(text: str, separator: str, block: int = 0) -> Iterator[str]:
+    """What ``text.split`` gives, one at a time, or cut only behind ``block`` characters."""
+    start = 0
+    while (end := text.find(separator, start + block)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _is_data(header: _Header, line: str, where: str) -> bool:
     """Whether a header line is ``@data``; what it says otherwise goes into the header."""
     key, *words = line.split()
     key = key.lower()
+    told = printable(key[:_KEY])
     if not key.startswith("@"):
         raise DataError(f"{where}: expected a line that begins with @ (got {line[:40]!r})")
     if key in header.seen:
-        raise DataError(f"{where}: {key} is said twice")
+        raise DataError(f"{where}: {told} is said twice")
     header.seen.add(key)
     if key == "@data":
         return True
     if not words:
-        raise DataError(f"{where}: {key} says nothing")
+        raise DataError(f"{where}: {told} says nothing")
     if key == "@problemname":
         header.name = " ".join(words)
     elif key == "@timestamps" and _flag(words[0], where):
@@ -173,7 +218,7 @@ def _is_data(header: _Header, line: str, where: str) -> bool:
     elif key == "@targetlabel":
         header.regression = _flag(words[0], where)
     elif key not in (known.lower() for known in _KEYS):
-        raise DataError(f"{where}: unknown {key}; known: {', '.join(_KEYS)}")
+        raise DataError(f"{where}: unknown {told}; known: {', '.join(_KEYS)}")
     return False
 
 
@@ -193,19 +238,21 @@ _KEYS = (
 
 def _classes(words: list[str], where: str) -> tuple[str, ...]:
     if not words or len(set(words)) < len(words):
-        raise DataError(f"{where}: expected classes, each once (got {' '.join(words) or 'none'})")
+        got = shown(" ".join(words)) if words else "none"
+        raise DataError(f"{where}: expected classes, each once (got {got})")
     return tuple(words)
 
 
 def _flag(word: str, where: str) -> bool:
     if word.lower() not in ("true", "false"):
-        raise DataError(f"{where}: expected true or false (got {word!r})")
+        raise DataError(f"{where}: expected true or false (got {shown(word)})")
     return word.lower() == "true"
 
 
 def _count(word: str, where: str) -> int:
-    if not word.isdigit() or int(word) < 1:
-        raise DataError(f"{where}: expected a number of 1 or more (got {word!r})")
+    whole = word.isascii() and word.isdigit() and len(word) <= _COUNT_DIGITS
+    if not whole or int(word) < 1:
+        raise DataError(f"{where}: expected a number of 1 or more (got {shown(word)})")
     return int(word)
 
 
@@ -219,14 +266,12 @@ def _series(dimensions: list[str], header: _Header, where: str) -> Series:
             f"{where}: {len(dimensions)} dimensions, expected {header.n_dimensions}; "
             "the file may be cut short"
         )
-    columns = [
-        _values(text, f"{where}, dimension {place}") for place, text in enumerate(dimensions, 1)
-    ]
-    n_steps = len(columns[0])
-    for place, column in enumerate(columns, 1):
-        if len(column) != n_steps:
+    n_steps = dimensions[0].count(",") + 1
+    for place, text in enumerate(dimensions, 1):
+        if text.count(",") + 1 != n_steps:
             raise DataError(
-                f"{where}: dimension {place} has {len(column)} steps, the first has {n_steps}"
+                f"{where}: dimension {place} has {text.count(',') + 1} steps, "
+                f"the first has {n_steps}"
             )
     if header.equal:
         header.n_steps = header.n_steps or n_steps
@@ -235,31 +280,61 @@ def _series(dimensions: list[str], header: _Header, where: str) -> Series:
                 f"{where}: {n_steps} steps, expected {header.n_steps}, since the header says "
                 "that all lengths are equal"
             )
-    return np.stack(columns, axis=1)
+    return np.array(_values(dimensions, n_steps, where).T, order="C")
 
 
-def _values(text: str, where: str) -> Series:
-    if "(" in text:
-        raise DataError(f"{where}: values with timestamps are not read")
-    words = [word.strip() for word in text.split(",")]
+def _values(dimensions: list[str], n_steps: int, where: str) -> Series:
+    """(n_dimensions, n_steps) values."""
+    words = (word for text in dimensions for word in _words(text))
     try:
-        values = np.array(
-            [math.nan if word.lower() in _NO_VALUE else float(word) for word in words], np.float32
-        )
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from error
+        with np.errstate(over="ignore"):
+            flat = np.fromiter(map(_number, words), np.float32, len(dimensions) * n_steps)
+    except ValueError:
+        raise _first_wrong(dimensions, where) from None
+    values = flat.reshape(len(dimensions), n_steps)
     if np.isinf(values).any():
-        raise DataError(f"{where}: step {int(np.argmax(np.isinf(values))) + 1} is not finite")
+        place, step = (int(index) + 1 for index in np.argwhere(np.isinf(values))[0])
+        raise DataError(f"{where}, dimension {place}: step {step} is not finite")
     return values
+
+
+def _words(text: str) -> Iterator[str]:
+    for block in _pieces(text, ",", _BLOCK):
+        yield from block.split(",")
+
+
+def _first_wrong(dimensions: list[str], where: str) -> DataError:
+    """What is wrong with the first value that is no number."""
+    for place, text in enumerate(dimensions, 1):
+        if "(" in text:
+            return DataError(f"{where}, dimension {place}: values with timestamps are not read")
+        try:
+            for word in _words(text):
+                _number(word)
+        except ValueError as error:
+            return DataError(f"{where}, dimension {place}: {error}")
+    return DataError(f"{where}: a value is no number")
+
+
+def _number(word: str) -> float:
+    word = word.strip()
+    if word.lower() in _NO_VALUE:
+        return math.nan
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"could not convert string to float: {shown(word)}") from None
 
 
 def _label(label: str, header: _Header, where: str) -> str:
     if header.classes:
         if label not in header.classes:
             raise DataError(
-                f"{where}: unknown class {label[:40]!r}; known: {', '.join(header.classes)}"
+                f"{where}: unknown class {label[:40]!r}; known: "
+                + ", ".join(name[:40] for name in header.classes[:_NAMED])
+                + (", ..." if len(header.classes) > _NAMED else "")
             )
-        return label
+        return header.classes[header.classes.index(label)]
     try:
         finite = math.isfinite(float(label))
     except ValueError:

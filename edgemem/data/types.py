@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgemem.runtime.crop import SECOND, Crop
+
 if TYPE_CHECKING:
     from edgemem.frontend import FrontEnd
 
 SPLITS = ("train", "validation", "test")
 
 Features = npt.NDArray[Any]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def printable(name: str) -> str:
+    """A file's name as text: what is no UTF-8, and what a terminal might obey, is spelled out."""
+    text = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 @dataclass(frozen=True)
@@ -45,17 +56,28 @@ class Report:
     skipped : tuple of Skipped
         Every file that was not, with its reason.
     notes : tuple of str
-        Remarks about the whole set, for example files that a list names and that are not there.
+        Remarks about the whole set, for example speakers that are in two splits.
+    missing : tuple of str
+        Files that a list names and that are not there.
     """
 
     read: int = 0
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def __add__(self, other: Report) -> Report:
         return Report(
-            self.read + other.read, self.skipped + other.skipped, self.notes + other.notes
+            self.read + other.read,
+            self.skipped + other.skipped,
+            self.notes + other.notes,
+            self.missing + other.missing,
         )
+
+    @property
+    def whole(self) -> bool:
+        """Whether every file was used, and every one that a list names is there."""
+        return not self.skipped and not self.missing
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -150,6 +172,8 @@ class DataSet:
         Background noise of the training split: for silence clips and for mixing.
     report : Report
         What was read and what was skipped.
+    crop : Crop
+        What was kept of each recording; stored in the model.
     """
 
     labels: tuple[str, ...]
@@ -160,3 +184,4 @@ class DataSet:
     test: Clips
     background: Features
     report: Report
+    crop: Crop = SECOND

@@ -14,15 +14,19 @@ import numpy.typing as npt
 from edgemem.data.background import Recording, cuts
 from edgemem.data.cache import reason_of
 from edgemem.data.clips import list_clips, read_samples
+from edgemem.data.layouts import DEFAULT_SPEAKER
 from edgemem.data.protocols import SILENCE
 from edgemem.data.readers import piece
 from edgemem.data.source import open_source
+from edgemem.data.splits import SpeakerRule
+from edgemem.data.survey import Survey
 from edgemem.data.types import Clip, Report, Skipped
 from edgemem.errors import AudioError, ConfigError, DataError
+from edgemem.runtime.crop import Crop
 from edgemem.runtime.detector import decide
 from edgemem.runtime.loop import Listener
 from edgemem.runtime.network import Network
-from edgemem.runtime.sources import Samples
+from edgemem.runtime.soundfiles import Samples
 
 Progress = Callable[[Sequence[Clip]], Iterable[Clip]]
 
@@ -71,6 +75,7 @@ class ClipScores:
             "correct": self.correct,
             "skipped": len(self.report.skipped),
             "skipped_reasons": self.report.reasons,
+            "notes": list(self.report.notes),
             "labels": list(self.labels),
             "confusion": self.confusion.tolist(),
         }
@@ -84,10 +89,14 @@ def evaluate_clips(
     carry: float = 0.0,
     background: Path | None = None,
     progress: Progress = iter,
+    *,
+    crop: Crop | None = None,
+    speaker: SpeakerRule = DEFAULT_SPEAKER,
 ) -> ClipScores:
     """Accuracy of a network on the clips of a data set.
 
-    Every clip is brought to one second as it was for training: a shorter one gets zeros at its end.
+    Every clip is brought to the length that it had in training: a shorter one gets zeros at its
+    end.
 
     Parameters
     ----------
@@ -104,6 +113,10 @@ def evaluate_clips(
         Folder of recordings of background noise, used beside the set's own.
     progress : callable
         Wraps the clips, to show how far it is.
+    speaker : SpeakerRule
+        Where the speaker stands in file names, and how many are held out: as for training.
+    crop : Crop, optional
+        What of a recording is heard; by default what the network was trained on.
 
     Raises
     ------
@@ -116,17 +129,30 @@ def evaluate_clips(
         raise ConfigError(f"carry is {carry}; it must be a number of seconds, 0 or more")
     name = protocol or network.protocol or None
     rate = network.frontend.sample_rate
+    part = crop or network.crop
     clips, listed = list_clips(
-        root, name, split, labels=network.labels, background=background, seed=_SEED
+        root,
+        name,
+        split,
+        labels=network.labels,
+        background=background,
+        seed=_SEED,
+        speaker=speaker,
+        seconds=part.seconds,
     )
     before = None
     if carry > 0:
         recordings = open_source(root, name, None, background).recordings
         before = Before(recordings, clips, split, round(carry * rate), rate).piece
-    scores = score_clips(
-        network.listener(), progress(clips), lambda clip: read_samples(clip, rate), before
-    )
-    return replace(scores, report=listed + scores.report)
+
+    def read(clip: Clip) -> Samples:
+        return read_samples(clip, rate, part.seconds, part.center)
+
+    scores = score_clips(network.listener(), progress(clips), read, before)
+    survey = Survey(part, rate)
+    bad = {item.name for item in scores.report.skipped}
+    survey.look(clip for clip in clips if clip.name not in bad)
+    return replace(scores, report=listed + scores.report + Report(notes=survey.notes()))
 
 
 def score_clips(

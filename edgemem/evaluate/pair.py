@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edgemem import artefact, pretrained
@@ -16,9 +17,8 @@ from edgemem.evaluate.compare import Heard
 from edgemem.frontend import FrontEnd
 from edgemem.model import load
 from edgemem.runtime.network import Network
-from edgemem.runtime.sources import Samples, read_clip
-
-ENDINGS = (".wav", ".flac")
+from edgemem.runtime.soundfiles import ENDINGS, Samples
+from edgemem.runtime.sources import read_clip
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def recordings(
     """The recordings under ``root``, and what a person should know of them.
 
     Labelled ones as :func:`edgemem.evaluate.clips.evaluate_clips` reads them, the test split;
-    where there are none, every wav and FLAC file, whole and without a label.
+    where there are none, every sound file, whole and without a label.
 
     Parameters
     ----------
@@ -60,8 +60,12 @@ def recordings(
     """
     notes: tuple[str, ...] = ()
     try:
-        clips, _ = list_clips(root, network.protocol or None, labels=network.labels)
-        found = [Recording(clip, read_samples) for clip in clips]
+        crop = network.crop
+        clips, _ = list_clips(
+            root, network.protocol or None, labels=network.labels, seconds=crop.seconds
+        )
+        read = partial(read_samples, seconds=crop.seconds, center=crop.center)
+        found = [Recording(clip, read) for clip in clips]
     except DataError as error:
         found = [Recording(clip, _whole) for clip in _loose(root)]
         if not found:

@@ -13,7 +13,7 @@ from edgemem import drawing
 from edgemem.errors import AudioError
 from edgemem.runtime.detector import Detector, Event
 from edgemem.runtime.network import Network
-from edgemem.runtime.sources import Samples
+from edgemem.runtime.soundfiles import Samples
 
 Array = npt.NDArray[np.float64]
 

@@ -104,7 +104,7 @@ class Point:
 def measure(
     machine: Simulates,
     clips: Clips,
-    window: int,
+    window: int | None,
     trained: Features | None = None,
     name: str = "",
     parts: Iterable[Features] | None = None,
@@ -115,8 +115,9 @@ def measure(
     ----------
     machine : Simulates
     clips : Clips
-    window : int
-        Frames at the end of a clip whose logits decide (:func:`edgemem.runtime.detector.decide`).
+    window : int or None
+        Frames at the end of a clip whose logits decide (:func:`edgemem.runtime.detector.decide`);
+        None where the outputs are values and nothing is decided.
     trained : (n, t, n_out) array, optional
         Logits of the trained network.
     name : str
@@ -126,13 +127,13 @@ def measure(
     """
     runs = [machine.simulate(x) for x in (parts or portions(clips))]
     logits = np.concatenate([run.outputs for run in runs])
-    decisions = decide(logits, window)
-    wanted = None if trained is None else decide(trained, window)
+    decisions = None if window is None else decide(logits, window)
+    wanted = None if window is None or trained is None else decide(trained, window)
     return Point(
         name=name,
         clips=len(logits),
         accuracy=_share(decisions, clips),
-        accuracy_trained=None if wanted is None else _share(wanted, clips),
+        accuracy_trained=_share(wanted, clips),
         agreement=None if wanted is None else float(np.mean(decisions == wanted)),
         distance=None if trained is None else distance(logits, trained),
         counts=reduce(Counts.__add__, (run.counts for run in runs)),
@@ -145,8 +146,10 @@ def portions(clips: Clips) -> list[Features]:
     return [clips.features[i : i + CHUNK] for i in range(0, len(clips.features), CHUNK)]
 
 
-def _share(decisions: NDArray[Any], clips: Clips) -> float | None:
-    return float(np.mean(decisions == clips.labels)) if clips.labelled else None
+def _share(decisions: NDArray[Any] | None, clips: Clips) -> float | None:
+    if decisions is None or not clips.labelled:
+        return None
+    return float(np.mean(decisions == clips.labels))
 
 
 def _together(parts: Sequence[Activity]) -> Activity:

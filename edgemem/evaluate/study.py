@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from edgemem.errors import ConfigError, DataError, MissingExtraError
 from edgemem.files import check_writable
 from edgemem.quantize.search import Problem
 from edgemem.quantize.trials import CHOICES, Limits, Measure, Trial
+from edgemem.reading import ALTERED
+from edgemem.shapes import OBJECT, ListOf, OneOf, Real, Record, Row, Text, Whole
 
 if TYPE_CHECKING:
     import optuna
@@ -58,10 +61,11 @@ class Study:
             "--seed": seed,
         }
         self._study = _open(storage, resume, run)
-        self.trials = [_trial_of(frozen) for frozen in self._study.trials]
-        self.costs = {
-            (name, bits): cost for name, bits, cost in self._study.user_attrs.get("costs", [])
-        }
+        with _stored(storage):
+            self.trials = [_trial_of(frozen, self._names) for frozen in self._study.trials]
+            costs = self._study.user_attrs.get("costs", [])
+            _COSTS.check(costs, "costs")
+        self.costs = {(name, bits): cost for name, bits, cost in costs}
 
     def add(self, trial: Trial) -> None:
         """Keep a trial."""
@@ -110,7 +114,6 @@ class Study:
 def _open(storage: Path, resume: bool, run: Mapping[str, Any]) -> optuna.Study:
     try:
         import optuna
-        from sqlalchemy.exc import SQLAlchemyError
     except ImportError:
         raise MissingExtraError("the search for widths", "optuna", "quantize") from None
     if storage.exists() and not resume:
@@ -120,7 +123,7 @@ def _open(storage: Path, resume: bool, run: Mapping[str, Any]) -> optuna.Study:
     if not storage.exists():
         check_writable(storage)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with _stored(storage):
         study = optuna.create_study(
             storage=f"sqlite:///{storage}",
             study_name=NAME,
@@ -130,12 +133,9 @@ def _open(storage: Path, resume: bool, run: Mapping[str, Any]) -> optuna.Study:
         before = study.user_attrs.get("run")
         if before is None:
             study.set_user_attr("run", dict(run))
-    except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-        raise DataError(
-            f"{storage} holds no search, or is damaged ({type(error).__name__}); remove it and "
-            "start anew"
-        ) from error
-    changed = [key for key, value in run.items() if before is not None and before[key] != value]
+        else:
+            OBJECT.check(before, "run")
+    changed = [key for key, value in run.items() if before is not None and before.get(key) != value]
     if changed:
         raise ConfigError(
             f"{storage} is of another search: {', '.join(changed)} changed; go on with what it "
@@ -144,6 +144,33 @@ def _open(storage: Path, resume: bool, run: Mapping[str, Any]) -> optuna.Study:
     return study
 
 
-def _trial_of(frozen: optuna.trial.FrozenTrial) -> Trial:
-    widths = {name: int(bits) for name, bits in frozen.params.items()}
-    return Trial(widths, Measure(**frozen.user_attrs["measure"]))
+@contextmanager
+def _stored(storage: Path) -> Iterator[None]:
+    """What a storage refuses, or holds that no search wrote, becomes one sentence."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, *ALTERED) as error:
+        raise DataError(
+            f"{storage} holds no search, or is damaged ({type(error).__name__}); remove it and "
+            "start anew"
+        ) from error
+
+
+_MOST = 1 << 53
+_COUNT = Whole(0, _MOST)
+_MEASURE = Record(
+    {"size": _COUNT, "lost": _COUNT, "gained": _COUNT, "agreement": Real(0, 1), "distance": Real()}
+)
+_BITS = OneOf(CHOICES)
+_COSTS = ListOf(Row((Text(), _BITS, Real())), 1 << 16)
+
+
+def _trial_of(frozen: optuna.trial.FrozenTrial, names: Sequence[str]) -> Trial:
+    widths = Record(dict.fromkeys(names, _BITS))
+    widths.check(frozen.params, "widths")
+    measure = frozen.user_attrs["measure"]
+    _MEASURE.check(measure, "measure")
+    return Trial(dict(frozen.params), Measure(**measure))

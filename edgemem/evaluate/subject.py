@@ -11,7 +11,7 @@ import numpy as np
 
 from edgemem import artefact, pretrained, target
 from edgemem.artefact import Artefact
-from edgemem.conversion import draft, golden_inputs
+from edgemem.conversion import decision_window, draft, golden_inputs
 from edgemem.data.clips import list_clips, read_samples
 from edgemem.energy import Simulated
 from edgemem.errors import ArtefactError, ConfigError, DataError
@@ -20,6 +20,7 @@ from edgemem.frontend import FrontEnd
 from edgemem.ir.runner import GraphRunner
 from edgemem.model import Model, load
 from edgemem.ops import Array
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.network import of_artefact
 from edgemem.runtime.sources import read_clip
 from edgemem.target import Runner
@@ -37,7 +38,7 @@ class Subject:
     labels : tuple of str
     frontend : FrontEnd
     window : int
-        Frames at the end of a clip whose logits decide.
+        Frames at the end of a clip whose logits decide; None where nothing is decided.
     protocol : str
     model : Model or None
         The trained network: what is converted, or what a converted file is compared with.
@@ -45,17 +46,20 @@ class Subject:
         The converted file, if it is one.
     loaded : Runner or None
         What runs that file.
+    crop : Crop
+        What of a recording it was trained on.
     """
 
     name: str
     target: str
     labels: tuple[str, ...]
     frontend: FrontEnd
-    window: int
+    window: int | None
     protocol: str
     model: Model | None
     converted: Artefact | None = None
     loaded: Runner | None = None
+    crop: Crop = SECOND
 
     def trained(self, x: Features) -> Features | None:
         """Logits of the trained network over clips, (n, t, n_out), if there is one."""
@@ -136,24 +140,27 @@ def open_subject(file: str, name: str | None, against: str | None = None) -> Sub
             name,
             model.labels,
             model.frontend,
-            model.detector.window,
+            decision_window(model),
             model.protocol,
             model,
+            crop=model.crop,
         )
     if name is not None:
         raise ConfigError(f"{file} is converted already: leave --spiking and --target out")
     opened = artefact.read(path)
     network = of_artefact(path, opened)
+    beside = load(pretrained.resolve(against, pretrained.MODEL)) if against else None
     return Subject(
         path.name,
         opened.target,
         network.labels,
         network.frontend,
-        network.detector.window,
+        network.detector.window if beside is None else decision_window(beside),
         network.protocol,
-        load(pretrained.resolve(against, pretrained.MODEL)) if against else None,
+        beside,
         opened,
         network.runner,
+        network.crop,
     )
 
 
@@ -219,7 +226,7 @@ def recorded(
     Parameters
     ----------
     listener : Subject or Model
-        Its front end, labels and protocol are asked for.
+        Its front end, labels, protocol and crop are asked for.
     root : Path
     split : str
     limit : int, optional
@@ -230,12 +237,20 @@ def recorded(
     DataError
         If there is none.
     """
-    found, _ = list_clips(root, listener.protocol or None, split, labels=listener.labels)
+    crop = listener.crop
+    found, _ = list_clips(
+        root,
+        listener.protocol or None,
+        split,
+        labels=listener.labels,
+        seconds=crop.seconds,
+    )
     if not found:
         raise DataError(f"{root} has no clip in its split {split!r}")
     found = [found[i] for i in _spread(len(found), limit)]
     rate = listener.frontend.sample_rate
-    x = [listener.frontend.features(read_samples(clip, rate)) for clip in found]
+    heard = [read_samples(clip, rate, crop.seconds, crop.center) for clip in found]
+    x = [listener.frontend.features(samples) for samples in heard]
     labels = np.array([listener.labels.index(clip.label) for clip in found], np.int64)
     return Clips(np.stack(x), labels, f"{root}, split {split}")
 

@@ -68,6 +68,8 @@ def validation_clips(
             seed=seed,
             progress=progress,
             background=background,
+            seconds=model.crop.seconds,
+            center=sound and model.crop.center,
         )
         if data.frontend != own:
             raise DataError(f"{root}: its features come from another front end than the model's")

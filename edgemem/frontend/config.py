@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from edgemem.errors import ConfigError, ShapeError, refuse_unknown_fields
 from edgemem.frontend.blocker import GREATEST_POLE, LEAST_POLE, POLE
 from edgemem.frontend.mel import mel_filters
 from edgemem.frontend.stream import Stream
+from edgemem.reading import shown
 
 S = TypeVar("S", bound=np.generic)
 
@@ -96,6 +96,18 @@ class FrontEnd:
     def __post_init__(self) -> None:
         _check_types(self)
         _check_values(self)
+
+    def with_dc_blocker(self) -> FrontEnd:
+        """The same behind a DC blocker, if it has none; clean sound keeps its features nearly.
+
+        Raises
+        ------
+        ConfigError
+            If the network reads no sound.
+        """
+        if self.kind == "values":
+            raise ConfigError("a network that reads values hears no sound to take an offset from")
+        return self if self.dc_pole is not None else replace(self, dc_pole=POLE)
 
     @property
     def n_bands(self) -> int:
@@ -201,7 +213,21 @@ class FrontEnd:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-_INTEGERS = ("sample_rate", "frame_length", "hop_length", "n_fft", "n_mels", "n_mfcc", "stack")
+_INTEGERS = {
+    "sample_rate": 768_000,
+    "frame_length": 1 << 14,
+    "hop_length": 1 << 14,
+    "n_fft": 1 << 14,
+    "n_mels": 1 << 16,
+    "n_mfcc": 512,
+    "stack": 1024,
+}
+"""Fields that are whole numbers, and their largest values: what a file may ask memory for."""
+
+MOST_BANDS = 512
+"""Mel bands of a front end that hears; one for values may have any number."""
+
+_LARGEST = 1e30
 _NUMBERS = ("f_min", "f_max", "floor_db", "gain", "offset")
 
 
@@ -209,21 +235,25 @@ def _check_types(config: FrontEnd) -> None:
     for name, known in (("kind", KINDS), ("window", WINDOWS)):
         if getattr(config, name) not in known:
             raise ConfigError(
-                f"front end: {name} is {getattr(config, name)!r}; known: {', '.join(known)}"
+                f"front end: {name} is {shown(getattr(config, name))}; known: {', '.join(known)}"
             )
-    for name in _INTEGERS:
+    for name, most in _INTEGERS.items():
         value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise ConfigError(
-                f"front end: {name} is {value!r}; it must be a whole number, 1 or more"
+                f"front end: {name} is {shown(value)}; it must be a whole number from 1 to {most}"
             )
     optional = [name for name in ("low", "high", "dc_pole") if getattr(config, name) is not None]
     for name in (*_NUMBERS, *optional):
         value = getattr(config, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigError(f"front end: {name} is {value!r}; it must be a number")
-        if not math.isfinite(value):
-            raise ConfigError(f"front end: {name} is {value!r}; it must be finite")
+            raise ConfigError(f"front end: {name} is {shown(value)}; it must be a number")
+        # also true of NaN; an integer beyond all floats cannot be made one
+        if not -_LARGEST <= value <= _LARGEST:
+            raise ConfigError(
+                f"front end: {name} is {shown(value)}; it must be finite, and at most "
+                f"{_LARGEST:g} either way"
+            )
         # 4000 and 4000.0 are one value and get one digest.
         object.__setattr__(config, name, float(value))
 
@@ -243,6 +273,12 @@ def _check_values(config: FrontEnd) -> None:
             f"n_fft must be at least frame_length, {config.frame_length}",
             config.n_fft,
         ),
+        (config.n_mels <= MOST_BANDS, f"n_mels must be at most {MOST_BANDS}", config.n_mels),
+        (
+            config.n_features <= 1 << 16,
+            "stack times the features of a frame must be at most 65536",
+            config.n_features,
+        ),
         (config.f_min >= 0, "f_min must be 0 Hz or more", config.f_min),
         (
             config.f_min < config.f_max <= config.sample_rate / 2,
@@ -255,6 +291,7 @@ def _check_values(config: FrontEnd) -> None:
             f"n_mfcc must be at most n_mels, {config.n_mels}",
             config.n_mfcc,
         ),
+        (abs(config.floor_db) <= 1000, "floor_db must lie within 1000 dB", config.floor_db),
         (config.gain != 0, "gain must not be zero", config.gain),
         (
             config.dc_pole is None or LEAST_POLE <= config.dc_pole <= GREATEST_POLE,

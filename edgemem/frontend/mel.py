@@ -59,10 +59,11 @@ def mel_filters(n_mels: int, n_fft: int, sample_rate: int, f_min: float, f_max: 
     edges = mel_to_hz(np.linspace(ends[0], ends[1], n_mels + 2))
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     # H_bk = max(0, min((f_k - l_b) / (c_b - l_b), (u_b - f_k) / (u_b - c_b)))
-    rising = (bins - lower) / (centre - lower)
-    falling = (upper - bins) / (upper - centre)
+    with np.errstate(divide="ignore", invalid="ignore"):  # edges that are one number in floats
+        rising = (bins - lower) / (centre - lower)
+        falling = (upper - bins) / (upper - centre)
     filters = np.maximum(0.0, np.minimum(rising, falling))
-    empty = np.flatnonzero(filters.sum(axis=1) <= 0.0)
+    empty = np.flatnonzero(~(filters.sum(axis=1) > 0.0))
     if empty.size:
         raise ConfigError(
             f"front end: mel band {empty[0]} of {n_mels} holds no bin of an FFT of {n_fft} samples;"

@@ -179,7 +179,7 @@ class Graph:
         return replace(self, params=dict(params))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the arrays, as JSON values."""
+        """Everything but the arrays, as JSON values: :func:`edgemem.ir.stored.read_graph`."""
         return {
             "n_in": self.n_in,
             "constants": sorted(self.constants),
@@ -190,33 +190,6 @@ class Graph:
             "next_states": dict(self.next_states),
             "output": self.output,
         }
-
-    @classmethod
-    def from_dict(cls, plan: Mapping[str, Any], params: Mapping[str, Array]) -> Graph:
-        """The graph that :meth:`to_dict` described, over ``params``.
-
-        Raises
-        ------
-        GraphError
-            If the description is damaged.
-        """
-        try:
-            return cls(
-                n_in=int(plan["n_in"]),
-                params=dict(params),
-                constants=frozenset(plan["constants"]),
-                states={name: tuple(shape) for name, shape in plan["states"].items()},
-                nodes=tuple(
-                    Node(name, op, tuple(inputs), tuple(shape), tuple(args))
-                    for name, op, inputs, shape, args in plan["nodes"]
-                ),
-                next_states=dict(plan["next_states"]),
-                output=str(plan["output"]),
-            )
-        except GraphError:
-            raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise GraphError(f"damaged description of a graph: {error!r}") from error
 
 
 def apply(ops: Ops[T], node: Node, values: Mapping[str, T]) -> T:

@@ -89,7 +89,7 @@ class Tracer:
         return Traced(name, a.shape)
 
 
-def trace(cell: Cell, params: Mapping[str, Array]) -> Graph:
+def trace(cell: Cell, params: Mapping[str, Array], whole: bool = False) -> Graph:
     """The graph of one step of ``cell`` over ``params``.
 
     Parameters
@@ -98,6 +98,8 @@ def trace(cell: Cell, params: Mapping[str, Array]) -> Graph:
     params : mapping
         Trained arrays by name, as ``cell.params`` lists them. The cell's constants may be among
         them, as a model stores them; otherwise they are computed.
+    whole : bool
+        Whether the constants must be there: those of a file's cell may take any time to compute.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def trace(cell: Cell, params: Mapping[str, Array]) -> Graph:
                 f"expected {shape}"
             )
     fixed = set(params) - set(cell.params)
-    arrays = {**(cell.constants if not fixed else {}), **params}
+    arrays = {**({} if fixed or whole else cell.constants), **params}
     tracer = Tracer()
     try:
         after, y = cell.step(

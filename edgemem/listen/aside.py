@@ -58,6 +58,20 @@ class Aside(Generic[T]):
             self._changed.notify_all()
             return True
 
+    def settled(self, patience: float = 0.0) -> bool:
+        """Wait until nothing is left to do, for at most so many seconds; what went wrong is raised.
+
+        Returns
+        -------
+        bool
+            Whether nothing is.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._error is not None or not self._items, patience)
+            if self._error is not None:
+                raise self._error
+            return not self._items
+
     def close(self, patience: float) -> int:
         """Finish what waits.
 

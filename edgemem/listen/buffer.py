@@ -107,6 +107,14 @@ class Buffer:
             self._ended = True
             self._changed.notify_all()
 
+    def discard(self) -> None:
+        """Nothing more will come, and what waits is not wanted any more."""
+        with self._changed:
+            self._ended = True
+            self._blocks.clear()
+            self._waiting = 0
+            self._changed.notify_all()
+
     def _full(self, block: Block) -> bool:
         return bool(self._blocks) and self._waiting + block.samples.size > self._limit
 

@@ -11,8 +11,9 @@ from edgemem.listen import doctor_machine as machine
 from edgemem.listen import doctor_sound as sound
 from edgemem.listen.doctor_findings import FAILED, Finding, failed, of_error, ok, warning
 from edgemem.listen.doctor_probes import Hearing, Packages, Probes
+from edgemem.runtime.packages import NEW, OLD, clash_of
 
-INTERPRETERS = ("tflite-runtime", "ai-edge-litert", "tensorflow")
+INTERPRETERS = (OLD, NEW, "tensorflow")
 """In the order in which a network looks for them."""
 
 
@@ -113,18 +114,8 @@ def interpreter(packages: Packages) -> Finding:
 def numpy_version(packages: Packages) -> Finding:
     """Whether NumPy and the interpreter go together."""
     version = packages.get("numpy", "")
-    if "tflite-runtime" in packages and _major(version) >= 2:
-        return failed(
-            "numpy",
-            f"{version}, and tflite-runtime was built for numpy 1",
-            "install an older one with: pip install 'numpy<2'",
-        )
-    return ok("numpy", version)
-
-
-def _major(version: str) -> int:
-    head = version.partition(".")[0]
-    return int(head) if head.isdigit() else 0
+    clash = clash_of(version) if OLD in packages else None
+    return ok("numpy", version) if clash is None else failed("numpy", *clash)
 
 
 BROKEN = (EdgememError, ImportError, OSError, SystemError)

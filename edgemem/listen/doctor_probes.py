@@ -72,6 +72,8 @@ class Take:
         How long these samples took to come.
     overruns : int
         How often the driver lost sound meanwhile.
+    note : str
+        What was heard instead of the device that was asked for.
     """
 
     recorder: str
@@ -79,6 +81,7 @@ class Take:
     samples: npt.NDArray[np.int16]
     seconds: float
     overruns: int = 0
+    note: str = ""
 
 
 def look_at_python() -> Python:
@@ -139,12 +142,13 @@ def hear(device: str | None, recorder: str | None) -> Take:
     """
     from edgemem.listen.microphone import choose, devices, microphone
 
-    chosen = choose(recorder)
+    chosen = choose(recorder, device)
+    notes: list[str] = []
     stop = threading.Event()
     enough = 2 * SECONDS_OF_SOUND * SAMPLE_RATE
     taken: list[npt.NDArray[np.int16]] = []
     overruns = number = 0
-    with closing(microphone(device, chosen).blocks(stop)) as blocks:
+    with closing(microphone(device, chosen, report=notes.append).blocks(stop)) as blocks:
         next(blocks)  # what it takes to begin is not to be measured
         start = now = time.monotonic()
         for sound in blocks:
@@ -157,7 +161,8 @@ def hear(device: str | None, recorder: str | None) -> Take:
         stop.set()
     known = tuple(entry.device for entry in devices(chosen))
     samples = np.concatenate(taken) if taken else np.zeros(0, np.int16)
-    return Take(chosen, known, samples, max(now - start, 1e-6), overruns)
+    seconds = max(now - start, 1e-6)
+    return Take(chosen, known, samples, seconds, overruns, "; ".join(notes))
 
 
 def free_bytes(path: Path) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from edgemem.errors import EdgememError
+from edgemem.listen.alsa import JOIN_AUDIO
 from edgemem.listen.doctor_findings import Finding, failed, of_error, ok, warning
 from edgemem.listen.doctor_probes import Probes, Take
 from edgemem.runtime.sources import SAMPLE_RATE
@@ -13,6 +15,19 @@ TOLERANCE = 0.05
 """Of the sample rate by this machine's clock; a block more or less in two seconds is 2 %."""
 
 LOUDEST = 32767
+
+CLIPPED = 0.001
+"""Share of samples at the end of the range from which on sound is cut off."""
+
+OFFSET = 0.01
+"""Of full scale, -40 dB: from there on networks without a DC blocker mishear (docs/listen.md)."""
+
+QUIETEST = -78.0
+"""In dB of full scale: four steps of 16 bits; a quiet room in front of a microphone has -70."""
+
+MAINS = (50, 60)
+HUM = 0.95
+"""Share of the power in harmonics of the mains; vowels have less in such narrow bands."""
 
 
 def checks(probes: Probes, device: str | None, recorder: str | None) -> list[Finding]:
@@ -31,6 +46,7 @@ def checks(probes: Probes, device: str | None, recorder: str | None) -> list[Fin
         return [of_error("microphone", error, remedy), rights(probes)]
     count = len(take.devices)
     known = f"{count} device{'' if count == 1 else 's'}"
+    known += f"; {take.note}" if take.note else ""
     return [ok("microphone", f"heard by {take.recorder}; {known}"), rate(take), level(take)]
 
 
@@ -54,18 +70,61 @@ def rate(take: Take) -> Finding:
 
 
 def level(take: Take) -> Finding:
-    """Whether it is muted, or so loud that it is cut off."""
+    """Whether it is sound, and neither too quiet, nor cut off, nor on an offset, nor hum alone."""
     if not take.samples.size or not take.samples.any():
         return warning("level", "every sample is 0", "unmute the microphone: alsamixer, key F4")
     samples = take.samples.astype(np.float64)
-    rms = 20 * np.log10(np.sqrt(np.mean(samples**2)) / LOUDEST)
+    offset = float(samples.mean())
+    moving = samples - offset
+    rms = 20 * np.log10(max(np.sqrt(np.mean(moving**2)), 0.1) / LOUDEST)
     shown = f"{rms:.0f} dB of full scale"
     clipped = float(np.mean(np.abs(samples) >= LOUDEST))
-    if clipped > 0.001:
+    if clipped > CLIPPED:
         return warning(
             "level", f"{shown}, {clipped:.1%} of it cut off", "turn it down: alsamixer, key F4"
         )
+    if not moving.any():
+        return warning(
+            "level",
+            f"every sample is {offset:.0f}: nothing but a constant",
+            "record the other channel, or wire the microphone's channel select (I2S: L/R)",
+        )
+    if abs(offset) > OFFSET * LOUDEST:
+        return warning(
+            "level",
+            f"{shown}, on an offset of {offset / LOUDEST:.1%} of full scale",
+            "give a network that was trained without one a DC blocker: "
+            "edgemem convert MODEL --dc-blocker --out FILE",
+        )
+    mains, share = hum(moving)
+    if share > HUM and rms > QUIETEST:
+        return warning(
+            "level",
+            f"{shown}, {share:.0%} of it hum of {mains} Hz",
+            "move the microphone and its cable away from mains and supplies, or ground it",
+        )
+    if rms < QUIETEST:
+        return warning(
+            "level", f"{shown}: far too quiet", "turn it up: alsamixer, key F4, or use another one"
+        )
     return ok("level", shown)
+
+
+def hum(samples: npt.NDArray[np.float64]) -> tuple[int, float]:
+    """The mains frequency with the larger share of the power above 20 Hz, and that share.
+
+    Its first ten harmonics count, each within 2 Hz.
+    """
+    power = np.abs(np.fft.rfft(samples * np.hanning(samples.size))) ** 2
+    hertz = np.fft.rfftfreq(samples.size, 1.0 / SAMPLE_RATE)
+    power[hertz < 20.0] = 0.0
+    whole = float(power.sum())
+    shares = {}
+    for mains in MAINS:
+        nearest = np.clip(np.rint(hertz / mains), 1, 10) * mains
+        shares[mains] = float(power[np.abs(hertz - nearest) <= 2.0].sum()) / max(whole, 1e-30)
+    best = max(MAINS, key=lambda mains: shares[mains])
+    return best, shares[best]
 
 
 def rights(probes: Probes) -> Finding:
@@ -80,6 +139,6 @@ def rights(probes: Probes) -> Finding:
         return failed(
             "sound devices",
             f"{closed[0]} may not be opened by this account",
-            "join the group audio and log in again: sudo usermod -aG audio $USER",
+            JOIN_AUDIO,
         )
     return ok("sound devices", ", ".join(path.name for path in captures))

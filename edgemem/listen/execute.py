@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from edgemem.errors import ConfigError
 from edgemem.listen.lines import moment_of
 from edgemem.listen.reports import Counted, Report
 from edgemem.listen.types import Heard, Moment
+from edgemem.listen.waiting import Waits
 from edgemem.runtime.lines import event_fields
 
 AT_ONCE = 4
@@ -23,6 +25,9 @@ AT_ONCE = 4
 
 PATIENCE = 3.0
 """Seconds that commands get to finish when listening ends."""
+
+LAST = 1.0
+"""Seconds that they get to end after SIGTERM."""
 
 
 def command_of(text: str) -> list[str]:
@@ -47,6 +52,54 @@ def command_of(text: str) -> list[str]:
     return arguments
 
 
+# An argument after one of these is often a program, in which a label would be code.
+_CODE = re.compile(r"-\w*[ce]")
+_PLAIN = re.compile(r"[\w .-]*")
+
+
+def check_labels(arguments: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuse a command in which a label of the network's file would be more than a word.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        As :func:`command_of` gives them.
+    labels : sequence of str
+        Labels that may fire.
+
+    Raises
+    ------
+    ConfigError
+        If one would be an option, lead to another folder, or be code of a shell.
+    """
+    for label in labels:
+        for before, argument in zip(("", *arguments), arguments):
+            why = _danger(before, argument, label)
+            if why:
+                raise ConfigError(
+                    f"--exec: the label {label!r} would be {why} in {argument!r}; take it from "
+                    "the environment instead (EDGEMEM_LABEL)"
+                )
+
+
+def _danger(before: str, argument: str, label: str) -> str:
+    """What a label would be in an argument; empty where it is only a word."""
+    head, found, _ = argument.partition("{label}")
+    if not found:
+        return ""
+    if _CODE.fullmatch(before) and not _PLAIN.fullmatch(label):
+        return "code"
+    if not head and label.startswith("-"):
+        return "an option"
+    if head.endswith("/") and ("/" in label or label in ("", ".", "..")):
+        return "a way to another folder"
+    try:
+        os.fsencode(label)
+    except UnicodeError:
+        return "no text"
+    return "no text" if "\0" in label else ""
+
+
 def values_of(heard: Heard) -> dict[str, str]:
     """What a command is told of an event: time, at, label and score as text."""
     fields = {name: str(value) for name, value in event_fields(heard).items()}
@@ -67,8 +120,8 @@ class Execute:
         Takes a sentence about commands that fail or are not run.
     at_once : int
         Most commands at once.
-    patience : float
-        Seconds that the loop may wait for one of them to end: for sound that waits too.
+    waits : Waits, optional
+        How the loop may wait for one of them to end; not at all without.
     """
 
     wants_frames = False
@@ -78,11 +131,11 @@ class Execute:
         arguments: Sequence[str],
         report: Report,
         at_once: int = AT_ONCE,
-        patience: float = 0.0,
+        waits: Waits | None = None,
     ) -> None:
         self._arguments = list(arguments)
         self._at_once = at_once
-        self._patience = patience
+        self._waits = waits or Waits()
         self._lock = threading.Condition()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._threads: set[threading.Thread] = set()
@@ -104,40 +157,39 @@ class Execute:
     def take(self, moment: Moment) -> None:
         """Start the command for each of a moment's events."""
         for heard in moment.events:
-            with self._lock:
-                room = self._lock.wait_for(self._room, self._patience)
-            if room:
+            if self._waits.until(self._room):
                 self._start(heard)
             else:
                 self._skipped.add()
 
-    def close(self) -> None:
+    def close(self, patience: float = math.inf) -> None:
         """Wait a little for commands that run, then end them."""
-        end = time.monotonic() + PATIENCE
-        for thread in self._copy():
-            thread.join(max(0.0, end - time.monotonic()))
+        share = min(1.0, patience / (PATIENCE + 2 * LAST))
+        self._join(share * PATIENCE)
         with self._lock:
             self._ending = True
             left = list(self._running)
         for child in left:
             child.terminate()
-        for thread in self._copy():
-            thread.join(1.0)
+        self._join(share * LAST)
         with self._lock:
             left = list(self._running)
         for child in left:
             child.kill()
-        for thread in self._copy():
-            thread.join(1.0)
+        self._join(share * LAST)
         self._skipped.tell(now=True)
         self._failed.tell(now=True)
 
-    def _room(self) -> bool:
-        return len(self._threads) < self._at_once
-
-    def _copy(self) -> list[threading.Thread]:
+    def _room(self, seconds: float) -> bool:
         with self._lock:
-            return list(self._threads)
+            return self._lock.wait_for(lambda: len(self._threads) < self._at_once, seconds)
+
+    def _join(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _start(self, heard: Heard) -> None:
         thread = threading.Thread(target=self._run, args=(heard,), name="command", daemon=True)
@@ -151,6 +203,8 @@ class Execute:
             self._wait(heard)
         except OSError as error:
             self._fail(f"cannot be run: {error.strerror or error}")
+        except ValueError as error:  # a label that no system takes as an argument
+            self._fail(f"cannot be run: {error}")
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime, timezone
 from typing import BinaryIO
 
 from edgemem.listen.aside import Aside
 from edgemem.listen.reports import Counted, Report
 from edgemem.listen.types import Heard, Moment
+from edgemem.listen.waiting import Waits
 from edgemem.runtime.lines import event_fields
 
 # Lines that wait for a reader that does not read, and seconds that it gets at the end.
@@ -34,44 +36,10 @@ def line_of(heard: Heard) -> bytes:
 
 
 class Lines:
-    """Writes each event when it happens, and waits for a reader that is slow.
+    """Writes each event when it happens, on a thread of its own.
 
-    For sound that waits too. Nothing is buffered: whoever reads a pipe wants each event at once.
-
-    Parameters
-    ----------
-    stream : binary file
-        Unbuffered.
-    """
-
-    wants_frames = False
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def take(self, moment: Moment) -> None:
-        """Write a moment's events.
-
-        Raises
-        ------
-        OSError
-            If nobody reads any more, or the disk is full.
-        """
-        for heard in moment.events:
-            self.write(line_of(heard))
-
-    def write(self, line: bytes) -> None:
-        """Write a whole line."""
-        rest = memoryview(line)
-        while rest:
-            rest = rest[self._stream.write(rest) or 0 :]
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-
-class LiveLines:
-    """The same from a thread of its own, for sound that does not wait.
+    Sound that waits too waits for a reader that is slow, however long; otherwise :data:`KEPT` lines
+    wait. Nothing else is buffered: whoever reads a pipe wants each event at once.
 
     Parameters
     ----------
@@ -79,24 +47,41 @@ class LiveLines:
         Unbuffered.
     report : callable
         Takes a sentence about lines that were lost because nobody read.
+    waits : Waits, optional
+        How the loop may wait; not at all without.
     """
 
     wants_frames = False
 
-    def __init__(self, stream: BinaryIO, report: Report) -> None:
-        self._writer = Aside("lines", Lines(stream).write, KEPT)
+    def __init__(self, stream: BinaryIO, report: Report, waits: Waits | None = None) -> None:
+        self._stream = stream
+        self._waits = waits or Waits()
+        self._writer = Aside("lines", self._write, KEPT)
         self._lost = Counted(report, _lost)
 
     def take(self, moment: Moment) -> None:
-        """See :class:`Lines`; an error is raised by a later call."""
+        """Write a moment's events.
+
+        Raises
+        ------
+        OSError
+            If nobody reads any more, or the disk is full; where nothing waits, in a later call.
+        """
         for heard in moment.events:
             if not self._writer.put(line_of(heard)):
                 self._lost.add()
+            if self._waits.allowed:
+                self._waits.until(self._writer.settled, math.inf)
 
-    def close(self) -> None:
+    def close(self, patience: float = math.inf) -> None:
         """Write what waits, if anybody reads."""
-        self._writer.close(PATIENCE)
+        self._writer.close(min(PATIENCE, patience))
         self._lost.tell(now=True)
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        while rest:
+            rest = rest[self._stream.write(rest) or 0 :]
 
 
 def _lost(new: int, total: int) -> str:

@@ -147,7 +147,6 @@ class Loop:
             if block is not None:
                 self._adopt()
                 self._hear(block)
-                self._greet()
             for chore in self._chores:
                 chore()
             self._look_around()
@@ -201,6 +200,7 @@ class Loop:
         self._events += len(events)
         heard = tuple(self._date(event, block) for event in events)
         self._came = block.at
+        self._greet()  # before a sink is waited for
         moment = Moment(block.position, block.samples, features, posteriors, heard)
         for sink in self._sinks:
             sink.take(moment)

@@ -14,8 +14,9 @@ from typing import Any
 
 from edgemem.errors import DeviceError, MissingExtraError
 from edgemem.listen import portaudio
+from edgemem.listen.alsa import Alsa
 from edgemem.listen.recorder import Recorder, arecord, pw_record
-from edgemem.listen.reports import Report
+from edgemem.listen.reports import Report, to_standard_error
 from edgemem.listen.sources import Sounds, Source
 from edgemem.runtime.sources import SAMPLE_RATE
 
@@ -31,8 +32,10 @@ _STEADY = 10.0
 _COMMANDS: dict[str, Callable[[str | None], list[str]]] = {ARECORD: arecord, PW_RECORD: pw_record}
 
 
-def choose(recorder: str | None = None) -> str:
+def choose(recorder: str | None = None, device: str | None = None) -> str:
     """The first of :data:`RECORDERS` that this machine has, or the one that is asked for.
+
+    A device that PortAudio does not know is arecord's, where that is here.
 
     Raises
     ------
@@ -52,7 +55,8 @@ def choose(recorder: str | None = None) -> str:
         except MissingExtraError:  # without its library: a program may still do
             pass
         else:
-            return PORTAUDIO
+            known = device is None or portaudio.knows(device)
+            return PORTAUDIO if known or shutil.which(ARECORD) is None else ARECORD
     for name in _COMMANDS:
         if shutil.which(name) is not None:
             return name
@@ -62,7 +66,12 @@ def choose(recorder: str | None = None) -> str:
     )
 
 
-def microphone(device: str | None, recorder: str | None, patience: float = 5.0) -> Source:
+def microphone(
+    device: str | None,
+    recorder: str | None,
+    patience: float = 5.0,
+    report: Report = to_standard_error,
+) -> Source:
     """A microphone of this machine.
 
     Parameters
@@ -73,15 +82,19 @@ def microphone(device: str | None, recorder: str | None, patience: float = 5.0) 
         One of :data:`RECORDERS`; the first that is here without.
     patience : float
         Seconds without a sample that are a loss.
+    report : callable
+        Takes a sentence where another device than the one that was asked for is heard.
 
     Raises
     ------
     DeviceError, MissingExtraError
         As :func:`choose`.
     """
-    chosen = choose(recorder)
+    chosen = choose(recorder, device)
     if chosen == PORTAUDIO:
         return portaudio.PortAudio(device, patience)
+    if chosen == ARECORD:
+        return Alsa(device, lambda name: Recorder(arecord(name), patience), report)
     return Recorder(_COMMANDS[chosen](device), patience)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 import uuid
@@ -274,22 +275,23 @@ class MqttSink:
         if moment.events:
             self._pump(self._client)
 
-    def close(self) -> None:
+    def close(self, patience: float = math.inf) -> None:
         """Deliver what waits, say ``offline`` and part; takes a few seconds at most."""
         if self._closed:
             return
         self._closed = True
+        patience = min(PATIENCE, patience / 2)
         self._put(_Message(f"{self._topic}/status", OFFLINE, retain=True))
         self._pump(self._client)
         with self._changed:
-            self._changed.wait_for(self._settled, PATIENCE)
+            self._changed.wait_for(self._settled, patience)
         if self.waiting:
             self._say(f"MQTT: {self.waiting} events were not delivered to {self._broker}")
         self._client.disconnect()
         # The client's thread may be in the middle of a name look-up; it is not waited for longer.
         stop = threading.Thread(target=self._client.loop_stop, daemon=True)
         stop.start()
-        stop.join(PATIENCE)
+        stop.join(patience)
 
     def _settled(self) -> bool:
         if self._connected:

@@ -47,6 +47,16 @@ def refresh(sounddevice: Any) -> None:
     sounddevice._initialize()
 
 
+def knows(device: str) -> bool:
+    """Whether PortAudio has a microphone of this number or name."""
+    sounddevice = load()
+    try:
+        sounddevice.query_devices(int(device) if device.isdigit() else device, "input")
+    except (sounddevice.PortAudioError, ValueError):
+        return False
+    return True
+
+
 class PortAudio:
     """A microphone as PortAudio has it.
 
@@ -120,8 +130,8 @@ class PortAudio:
             )
         except (sounddevice.PortAudioError, ValueError) as error:
             raise DeviceError(
-                f"the microphone cannot be heard: {_words(error)}; "
-                "edgemem listen --list-devices lists what is there"
+                f"the microphone cannot be heard: {_words(error)}; see edgemem listen "
+                "--list-devices, or choose --recorder arecord, which takes ALSA's names"
             ) from error
         try:
             with _lost(sounddevice):

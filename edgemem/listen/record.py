@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError, OutputError
-from edgemem.files import write_atomic
+from edgemem.files import sweep, write_atomic
 from edgemem.listen.aside import Aside
 from edgemem.listen.lines import moment_of
 from edgemem.listen.reports import Counted, Report
 from edgemem.listen.types import Heard, Moment
+from edgemem.listen.waiting import Waits
 from edgemem.runtime.lines import event_fields
 from edgemem.runtime.sources import SAMPLE_RATE
 from edgemem.runtime.wav import wav_bytes
@@ -30,11 +32,11 @@ Samples = npt.NDArray[np.int16]
 # Recordings that wait for a slow disk, and seconds that they get at the end.
 KEPT = 16
 PATIENCE = 5.0
+# Letters of a label in the name of a file; systems take 255 in all.
+LONGEST = 64
 LOCK = ".edgemem-recordings"
 
-_STEM = r"\d{8}T\d{6}\.\d{3}Z-[\w-]+?(?:\.\d+)?\.wav"
-_OURS = re.compile(_STEM, re.ASCII)
-_LEFT = re.compile(rf"\.{_STEM}\.\w+", re.ASCII)
+_OURS = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[\w-]+?(?:\.\d+)?\.wav", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ class Folder:
 
     def _free(self, heard: Heard) -> Path:
         stamp = datetime.fromtimestamp(heard.at, timezone.utc).strftime("%Y%m%dT%H%M%S.%f")[:-3]
-        label = re.sub(r"[^\w-]", "_", heard.label, flags=re.ASCII) or "_"
+        label = re.sub(r"[^\w-]", "_", heard.label, flags=re.ASCII)[:LONGEST] or "_"
         number = 0
         while True:
             more = f".{number}" if number else ""
@@ -208,10 +210,9 @@ class Folder:
 
 def _swept(path: Path) -> Iterator[tuple[str, int]]:
     """Names and sizes of recordings; what a process left that was killed while it wrote is gone."""
+    sweep(path)
     for entry in path.iterdir():
-        if _LEFT.fullmatch(entry.name):
-            entry.unlink()
-        elif _OURS.fullmatch(entry.name) and entry.is_file():
+        if _OURS.fullmatch(entry.name) and entry.is_file():
             yield entry.name, entry.stat().st_size
 
 
@@ -247,8 +248,8 @@ class RecordEvents:
     keeping : Keeping
     report : callable
         Takes a sentence about recordings that were not written.
-    patience : float
-        Seconds that the loop may wait for a slow disk: for sound that waits too.
+    waits : Waits, optional
+        How the loop may wait for a slow disk; not at all without.
 
     Raises
     ------
@@ -258,9 +259,11 @@ class RecordEvents:
 
     wants_frames = False
 
-    def __init__(self, path: Path, keeping: Keeping, report: Report, patience: float = 0.0) -> None:
+    def __init__(
+        self, path: Path, keeping: Keeping, report: Report, waits: Waits | None = None
+    ) -> None:
         self._keeping = keeping
-        self._patience = patience
+        self._waits = waits or Waits()
         self._folder = Folder(path, keeping.limit)
         # Twice: an event is known later than the sound that it ends, and blocks may be long.
         self._ring = Ring(2 * keeping.span + SAMPLE_RATE)
@@ -279,11 +282,11 @@ class RecordEvents:
         while self._pending and self._last(self._pending[0]) <= self._ring.end:
             self._hand_over(self._pending.popleft())
 
-    def close(self) -> None:
+    def close(self, patience: float = math.inf) -> None:
         """Write what is pending, with the sound that there is."""
         while self._pending:
             self._hand_over(self._pending.popleft())
-        left = self._writer.close(PATIENCE)
+        left = self._writer.close(min(PATIENCE, patience))
         if left:
             self._fail("the disk is too slow", left)
         self._failed.tell(now=True)
@@ -296,7 +299,7 @@ class RecordEvents:
         stop = min(self._last(heard), self._ring.end)
         start = max(0, round((heard.time - self._keeping.before) * SAMPLE_RATE))
         recording = Recording(heard, self._ring.cut(start, stop), start / SAMPLE_RATE)
-        if not self._writer.put(recording, self._patience):
+        if not self._waits.until(lambda seconds: self._writer.put(recording, seconds)):
             self._fail("the disk is too slow")
 
     def _write(self, recording: Recording) -> None:

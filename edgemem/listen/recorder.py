@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 from edgemem.errors import AudioError, DeviceError
+from edgemem.listen.alsa import refusal
 from edgemem.listen.sources import BLOCK, Descriptor, SilentError, Sound, Sounds
 from edgemem.runtime.sources import SAMPLE_RATE, pcm_blocks
 
@@ -36,7 +37,17 @@ def arecord(device: str | None) -> list[str]:
 def pw_record(device: str | None) -> list[str]:
     """The command that records with PipeWire; its name or number of a node is the device."""
     command = ["pw-record", "--rate", str(SAMPLE_RATE), "--channels", "1", "--format", "s16"]
+    # From 1.4 on a pipe gets the header of an AU file, and big-endian samples, without it.
+    command += ["--raw"] if _knows_raw() else []
     return [*command, *(["--target", device] if device else []), "-"]
+
+
+def _knows_raw() -> bool:
+    try:
+        done = subprocess.run(["pw-record", "--help"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.SubprocessError):  # running it says more
+        return False
+    return "--raw" in done.stdout + done.stderr
 
 
 class Complaints:
@@ -49,7 +60,7 @@ class Complaints:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._lines: deque[str] = deque(maxlen=8)
+        self._lines: deque[str] = deque(maxlen=40)  # some list all that they could do
         self._lock = threading.Lock()
         self._overruns = 0
         self._lost = 0.0
@@ -76,11 +87,11 @@ class Complaints:
             )
         return overruns, round(lost * SAMPLE_RATE / 1000)
 
-    def last(self) -> str:
-        """The last thing that it complained about, once it has ended."""
+    def lines(self) -> list[str]:
+        """What it complained about, once it has ended."""
         self._thread.join(1.0)
         with self._lock:
-            return self._lines[-1] if self._lines else "it ended without a word"
+            return list(self._lines)
 
     def close(self) -> None:
         """Let go of the stream; the program has ended."""
@@ -146,7 +157,7 @@ class Recorder:
             except AudioError:  # no sample, or half of one: the child's words say why
                 complaints.take()
             if not stop.is_set():
-                raise DeviceError(f"the microphone cannot be heard: {name}: {complaints.last()}")
+                raise refusal(name, complaints.lines())
 
     @contextmanager
     def _running(self) -> Iterator[tuple[BinaryIO, Complaints]]:
@@ -161,9 +172,7 @@ class Recorder:
                 start_new_session=True,  # Ctrl-C is for us, who end it
             )
         except OSError as error:
-            raise DeviceError(
-                f"the microphone cannot be heard: {self._command[0]}: {error.strerror or error}"
-            ) from error
+            raise refusal(self._command[0], [error.strerror or str(error)]) from error
         assert child.stdout is not None and child.stderr is not None
         complaints = Complaints(cast(BinaryIO, child.stderr))
         try:
@@ -177,8 +186,8 @@ class Recorder:
 def _end(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
-        child.wait(2.0)
+        child.wait(0.5)
     except subprocess.TimeoutExpired:  # stuck in its driver
         child.kill()
         with suppress(subprocess.TimeoutExpired):
-            child.wait(2.0)
+            child.wait(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import threading
 import time
@@ -15,9 +16,17 @@ PERIOD = 60.0
 
 
 def to_standard_error(sentence: str) -> None:
-    """Say a sentence; where nobody listens any more it is lost."""
+    """Say a sentence; where nobody listens any more, or a pipe is full, it is lost."""
     with suppress(OSError, ValueError):
-        print(f"edgemem: {sentence}", file=sys.stderr, flush=True)
+        if _takes_more():
+            print(f"edgemem: {sentence}", file=sys.stderr, flush=True)
+
+
+def _takes_more() -> bool:
+    try:
+        return bool(select.select([], [sys.stderr.fileno()], [], 0)[1])
+    except (OSError, ValueError):  # it is no file, or the system asks only sockets
+        return True
 
 
 class Counted:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edgemem.errors import ConfigError
 from edgemem.listen.toml import TomlFile, read_toml
 from edgemem.runtime.detector import frames_in
 from edgemem.runtime.rule import DetectorConfig, KeywordRule
+
+if TYPE_CHECKING:
+    from edgemem.runtime.network import Network
 
 LONGEST_WINDOW = 60.0
 """Seconds of logits that a rule file may average: each frame of them takes memory."""
@@ -21,7 +25,11 @@ _FIELDS = ("window", "window_seconds", "threshold", "release", "refractory")
 
 
 def read_rules(
-    path: Path, base: DetectorConfig, labels: Sequence[str], frame_period: float
+    path: Path,
+    base: DetectorConfig,
+    labels: Sequence[str],
+    frame_period: float,
+    anew: bool = False,
 ) -> DetectorConfig:
     """The decision rule of a network, changed by a rule file.
 
@@ -41,6 +49,8 @@ def read_rules(
         Name of each logit.
     frame_period : float
         Time between two logit vectors, in seconds.
+    anew : bool
+        Whether a file was read before: one that says nothing would quietly undo it, and is refused.
 
     Raises
     ------
@@ -55,6 +65,8 @@ def read_rules(
         label: _fields(file, ("keywords", label), table, frame_period)
         for label, table in tables.items()
     }
+    if anew and not common and not any(own.values()) and "ignore" not in file.values:
+        raise ConfigError(f"{path} says nothing, perhaps half written; write a rule into it")
     threshold = common.get("threshold", base.threshold)
     _check_release(file, (), common, threshold)
     rules = {}
@@ -75,6 +87,20 @@ def read_rules(
         ignore=_ignore(file, base, labels),
         keywords=rules,
     )
+
+
+def rules_of(network: Network, config: Path | None, anew: bool = False) -> DetectorConfig:
+    """The decision rule of a network, changed by a rule file where there is one.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`read_rules`.
+    """
+    if config is None:
+        return network.detector
+    period = network.frontend.frame_period
+    return read_rules(config, network.detector, network.labels, period, anew)
 
 
 def _kept(base: DetectorConfig, label: str, common: Mapping[str, Any]) -> dict[str, Any]:

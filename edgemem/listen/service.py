@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,15 +14,22 @@ from edgemem.errors import ConfigError, EdgememError
 from edgemem.listen.buffer import Buffer
 from edgemem.listen.loop import Loop
 from edgemem.listen.reports import Report, to_standard_error
+from edgemem.listen.rules import rules_of
 from edgemem.listen.signals import Signals
 from edgemem.listen.sources import Reader, Source
 from edgemem.listen.types import Controls, Sink
+from edgemem.listen.waiting import Ends, Waits
 from edgemem.listen.watchdog import Notifier
 from edgemem.runtime.sources import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from edgemem.runtime.network import Network
-    from edgemem.runtime.rule import DetectorConfig
+
+PATIENCE = 60.0
+"""Seconds that sound which can wait waits for a sink before something is not done."""
+
+LAST = 0.4
+"""Seconds that are spent on hearing what waits once a signal asked for the end."""
 
 MakeSink = Callable[["Surroundings"], Sink]
 
@@ -39,6 +47,8 @@ class Surroundings:
         Takes a sentence for whoever started the program, from any thread.
     health : callable
         How the loop does, as JSON values; only while it runs.
+    waits : Waits
+        How the loop may wait for a sink: not at all, unless its sound waits as well.
     """
 
     network: Network
@@ -46,11 +56,7 @@ class Surroundings:
     controls: Controls
     report: Report
     health: Callable[[], dict[str, Any]]
-
-    @property
-    def patience(self) -> float:
-        """Seconds that the loop may wait for a sink: none, unless its sound waits as well."""
-        return 0.0 if self.source.live else 60.0
+    waits: Waits
 
     @property
     def keywords(self) -> list[str]:
@@ -95,7 +101,10 @@ def listen(
     settings: Settings,
     report: Report = to_standard_error,
 ) -> int | None:
-    """Listen until the source ends or a signal asks for the end; what waits is heard before.
+    """Listen until the source ends or a signal asks for the end.
+
+    What waits is heard before, after a signal for :data:`LAST` seconds; then everything together
+    has :data:`~edgemem.listen.waiting.ENDING` seconds to finish.
 
     Parameters
     ----------
@@ -119,7 +128,7 @@ def listen(
     OSError
         If nobody reads standard output any more.
     """
-    controls = Controls(_rules(network, settings.config))
+    controls = Controls(rules_of(network, settings.config))
     listener = replace(network, detector=controls.current).listener()
     buffer = Buffer(round(settings.queue * SAMPLE_RATE), source.live)
     reader = Reader(source, buffer)
@@ -127,15 +136,29 @@ def listen(
         signals = stack.enter_context(Signals(reloads=settings.config is not None))
         notifier = stack.enter_context(Notifier.from_environment())
         loops: list[Loop] = []
-        around = Surroundings(
-            network, source, controls, report, lambda: loops[0].health.to_dict() if loops else {}
-        )
-        made = [_made(make, around, stack) for make in sinks]
-        stack.callback(reader.close)
-        chores = (
-            lambda: _end(signals, reader),
+        ending = _Ending(signals, reader, buffer)
+        chores: tuple[Callable[[], None], ...] = (
+            ending.look,
             lambda: _reload(signals, network, settings.config, controls, notifier, report),
         )
+
+        def look() -> bool:
+            for chore in chores:
+                chore()
+            notifier.alive()
+            return signals.ended is None
+
+        around = Surroundings(
+            network,
+            source,
+            controls,
+            report,
+            lambda: loops[0].health.to_dict() if loops else {},
+            Waits(0.0 if source.live else PATIENCE, look),
+        )
+        ends = Ends(lambda: signals.ended is not None)
+        made = [_made(make, around, stack, ends) for make in sinks]
+        ends.add(stack, reader.close)
         loops.append(
             Loop(listener, buffer, reader, made, controls, notifier, report, chores, settings.stats)
         )
@@ -145,15 +168,29 @@ def listen(
     return signals.ended
 
 
-def _made(make: MakeSink, around: Surroundings, stack: ExitStack) -> Sink:
+def _made(make: MakeSink, around: Surroundings, stack: ExitStack, ends: Ends) -> Sink:
     sink = make(around)
-    stack.callback(sink.close)
+    ends.add(stack, sink.close)
     return sink
 
 
-def _end(signals: Signals, reader: Reader) -> None:
-    if signals.ended is not None:
-        reader.stop()
+class _Ending:
+    """Ends the sound once a signal asked for it, and soon after that also what still waits."""
+
+    def __init__(self, signals: Signals, reader: Reader, buffer: Buffer) -> None:
+        self._signals = signals
+        self._reader = reader
+        self._buffer = buffer
+        self._since: float | None = None
+
+    def look(self) -> None:
+        if self._signals.ended is None:
+            return
+        if self._since is None:
+            self._since = time.monotonic()
+            self._reader.stop()
+        elif time.monotonic() - self._since > LAST:
+            self._buffer.discard()
 
 
 def _reload(
@@ -168,19 +205,11 @@ def _reload(
         return
     notifier.reloading()
     try:
-        controls.propose(_rules(network, config))
+        controls.propose(rules_of(network, config, anew=True))
         report(f"the rules of {config} hold now")
     except EdgememError as error:
         report(f"{error}; the rules stay as they were")
     notifier.ready("listening")
-
-
-def _rules(network: Network, config: Path | None) -> DetectorConfig:
-    if config is None:
-        return network.detector
-    from edgemem.listen.rules import read_rules
-
-    return read_rules(config, network.detector, network.labels, network.frontend.frame_period)
 
 
 def status_of(signal_number: int | None) -> int:

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from edgemem.errors import AudioError
 from edgemem.listen.buffer import Block, Buffer
+from edgemem.listen.reports import to_standard_error
+from edgemem.runtime.soundfiles import Notes
 from edgemem.runtime.sources import SAMPLE_RATE, clip_blocks, pcm_blocks, standard_input
 
 BLOCK = 2 * SAMPLE_RATE // 25
@@ -68,7 +70,7 @@ class Source(Protocol):
 
 
 class Clip:
-    """A wav or FLAC file.
+    """A sound file.
 
     Parameters
     ----------
@@ -195,7 +197,7 @@ def source_of(name: str, fast: bool) -> Source:
     ----------
     name : str
         ``-`` for standard input; a FIFO, a device, or a file that ends in .raw or .pcm for raw
-        16-bit PCM; any other name for a wav or FLAC file.
+        16-bit PCM; any other name for a sound file.
     fast : bool
         Whether a file is heard as fast as it goes. A pipe always is: its writer has the clock.
 
@@ -211,8 +213,11 @@ def source_of(name: str, fast: bool) -> Source:
     flows = _flows(path)
     if not flows and path.suffix.lower() not in RAW:
         # Opened once before, so that what is refused is refused before anything is set up.
-        with closing(clip_blocks(path, BLOCK)) as blocks:
+        notes = Notes(SAMPLE_RATE)
+        with closing(clip_blocks(path, BLOCK, notes=notes)) as blocks:
             next(blocks)
+        for note in notes.lines():
+            to_standard_error(f"note: {note}")
         source: Source = Clip(path, MANY if fast else BLOCK)
     else:
         source = Pipe(_open(path), MANY if fast or flows else BLOCK)
@@ -263,12 +268,12 @@ class Reader:
         """Take no more sound."""
         self._stop.set()
 
-    def close(self) -> None:
+    def close(self, patience: float = 5.0) -> None:
         """Stop, and wait until nothing of the source is left open; a few seconds at most."""
         self.stop()
         self._buffer.end()
         if self._thread.ident is not None:
-            self._thread.join(5.0)
+            self._thread.join(min(5.0, patience))
 
     def check(self) -> None:
         """Raise what ended the source, if it was an error."""

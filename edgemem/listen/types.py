@@ -66,10 +66,10 @@ class Sink(Protocol):
         """Whether it looks at ``features`` and ``posteriors``."""
 
     def take(self, moment: Moment) -> None:
-        """Take a moment; must never block the loop."""
+        """Take a moment; what must be waited for is waited for by :class:`~.waiting.Waits`."""
 
-    def close(self) -> None:
-        """Finish what is under way, within a few seconds."""
+    def close(self, patience: float) -> None:
+        """Finish what is under way, within a few seconds and ``patience`` at most."""
 
 
 class Controls:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import threading
 import time
 import weakref
@@ -18,7 +19,7 @@ import numpy as np
 
 from edgemem import __version__
 from edgemem.errors import ConfigError, MissingExtraError
-from edgemem.listen.web_doors import Doorkeeper, bind, content_policy, is_loopback
+from edgemem.listen.web_doors import Doorkeeper, Hall, bind, content_policy, is_loopback
 from edgemem.listen.web_frames import Frames, WebFacts, event_message, joined, status_message
 from edgemem.listen.web_rules import Sliders, rule_message
 
@@ -46,6 +47,9 @@ FRAMES_KEPT, TEXTS_KEPT = 32, 64
 SLOW = 10.0
 EVENTS_KEPT = 50
 MOST_PAGES = 8
+# Connections that have not opened a page, and seconds that they get for it.
+MOST_UNFINISHED = 16
+UNFINISHED = 5
 # Bytes of the largest message that a page may send, and bad ones that are forgiven.
 LARGEST = 2048
 FORGIVEN = 10
@@ -124,6 +128,7 @@ class WebSink:
         self._fires = [label for label in facts.labels if label not in self._rule.ignore]
         self._sliders = Sliders(controls, self._fires)
         self._doorkeeper = Doorkeeper(host)
+        self._hall = Hall(MOST_UNFINISHED)
         self._files = {
             path: (resources.files(__package__).joinpath(name).read_bytes(), kind)
             for path, (name, kind) in FILES.items()
@@ -193,10 +198,10 @@ class WebSink:
         with suppress(RuntimeError):  # the thread has ended
             self._loop.call_soon_threadsafe(action)
 
-    def close(self) -> None:
+    def close(self, patience: float = math.inf) -> None:
         """Say goodbye to the pages; takes a few seconds at most."""
         self._wake(lambda: self._closing.set())
-        self._thread.join(2 * PATIENCE)
+        self._thread.join(min(2 * PATIENCE, patience))
 
     # --- in the server's thread ---
 
@@ -214,15 +219,22 @@ class WebSink:
 
         self._closing = asyncio.Event()
         transports: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        hall = self._hall
 
         class Connection(ServerConnection):
-            """One whose transport is at hand when the server ends."""
+            """One whose transport is at hand when the server ends, or others want its place."""
 
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 transports.add(cast(asyncio.Transport, transport))
                 super().connection_made(transport)
+                hall.enter(cast(asyncio.Transport, transport))
 
-        # What strangers send is no news for whoever runs this.
+            def connection_lost(self, exc: Exception | None) -> None:
+                hall.leave(self.transport)
+                super().connection_lost(exc)
+
+        # What strangers send is no news for whoever runs this, nor is what they cost.
+        self._loop.set_exception_handler(lambda _loop, _context: None)
         logger = logging.Logger("edgemem.listen.web", logging.CRITICAL + 1)
         server = await serve(
             self._attend,
@@ -233,9 +245,10 @@ class WebSink:
             compression=None,
             max_size=LARGEST,
             max_queue=4,
-            open_timeout=5,
+            open_timeout=UNFINISHED,
             close_timeout=1,
             logger=logger,
+            backlog=MOST_UNFINISHED,  # as many are taken in at once
         )
         self._ready.set()
         await self._closing.wait()
@@ -289,6 +302,7 @@ class WebSink:
         """One page, from its opening to its end."""
         from websockets.exceptions import ConnectionClosed
 
+        self._hall.leave(connection.transport)
         page = _Page()
         page.texts.append(json.dumps(self._hello()))
         if self._past:

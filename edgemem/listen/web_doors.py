@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
+import re
 import socket
 from contextlib import suppress
 
 from edgemem.errors import ConfigError
+
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
 def is_loopback(host: str) -> bool:
@@ -44,6 +48,35 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+class Hall:
+    """Connections that are no pages yet, few of them: the oldest gives way.
+
+    Whoever opens connections and asks for nothing would otherwise take the descriptors that
+    recordings and commands need.
+
+    Parameters
+    ----------
+    most : int
+        Most connections.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[asyncio.Transport, None] = {}
+
+    def enter(self, transport: asyncio.Transport) -> None:
+        """A connection was opened."""
+        self._waiting[transport] = None
+        while len(self._waiting) > self._most:
+            oldest = next(iter(self._waiting))
+            self.leave(oldest)
+            oldest.abort()
+
+    def leave(self, transport: asyncio.Transport) -> None:
+        """It is a page now, or has ended."""
+        self._waiting.pop(transport, None)
+
+
 class Doorkeeper:
     """Who may have the page, and who may open a connection to it.
 
@@ -69,13 +102,16 @@ class Doorkeeper:
 
         An address is no name that somebody else could have led here.
         """
-        name = host.lower().rpartition("]")[0].lstrip("[") or host.lower().partition(":")[0]
-        if name in self._names:
-            return True
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = (found["six"] or found["name"]).lower()
         with suppress(ValueError):
-            ipaddress.ip_address(name)
-            return self._open
-        return False
+            address = ipaddress.ip_address(name)
+            if bool(found["six"]) != (address.version == 6):
+                return False
+            return self._open or str(address) in self._names
+        return found["six"] is None and name in self._names
 
     def is_own(self, origin: str | None, host: str) -> bool:
         """Whether a connection comes from this server's page; a program sends no origin."""

@@ -119,7 +119,10 @@ _REALS = ("threshold", "release", "refractory")
 
 
 def _number(value: float) -> str:
-    return str(value if isinstance(value, int) else round(value, 6))
+    if isinstance(value, int):
+        return str(value)
+    text = f"{value:.6g}"  # digits that count: the least threshold is no 0
+    return text if set(text) & set(".e") else f"{text}.0"
 
 
 def _key(label: str) -> str:

@@ -13,7 +13,7 @@ from edgemem.ir import INPUT, Graph
 from edgemem.ir.passes import balance, fold, residual
 from edgemem.ops import Array
 from edgemem.quantize import multipliers
-from edgemem.quantize.calibration import check_ranges, observe
+from edgemem.quantize.calibration import observe
 from edgemem.quantize.curves import argument_multiplier
 from edgemem.quantize.formats import Format, affine, per_row, shift_between, symmetric
 from edgemem.quantize.forms import choose_basis, with_halves
@@ -86,9 +86,7 @@ def build(graph: Graph, scheme: Scheme, calibration: Features) -> Built:
     check_memories(graph, listed)
     formats = scheme.plan
     if formats is None:
-        observed = observe(graph, calibration)
-        check_ranges(graph, observed)
-        formats = plan(graph, listed, observed, scheme.activations)
+        formats = plan(graph, listed, observe(graph, calibration), scheme.activations)
     program = _Builder(graph, listed, formats, scheme).program()
     return Built(program, graph, exact, bases, listed, formats)
 
@@ -241,11 +239,6 @@ class _Builder:
             "merge": self._reshape,
             "slice": self._slice,
         }
-        if step.op not in lowerings:
-            raise UnsupportedOpError(
-                f"{step.name!r}: {step.op!r} has no integer form; "
-                f"known: {', '.join(sorted(lowerings))}"
-            )
         self._values[step.name, self._plan.home[step.name].bits] = lowerings[step.op](step)
 
     def _product(self, step: Step) -> str:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.errors import ConfigError, ModelError
-from edgemem.ir import INPUT, Graph
+from edgemem.ir import INPUT, Graph, Node
 from edgemem.ops import Array, FloatOps
+from edgemem.quantize.steps import CURVES
 
 SAMPLE = 20_000
 """About how many values of each name are kept."""
 
 PASSES = 2
 """The second pass starts from states that the first one left, as on a device that never resets."""
+
+
+FINEST = 2.0**-10
+"""Least range of a value, as a share of what its operands could bring it to."""
 
 
 @dataclass(frozen=True)
@@ -109,29 +115,52 @@ def _check_sequences(graph: Graph, sequences: NDArray[np.float32]) -> None:
         )
 
 
-def check_ranges(graph: Graph, observed: Mapping[str, Observed]) -> None:
-    """Refuse zeros that only calibration saw; those of a weight that is zero stay zero.
+def ranges(graph: Graph, observed: Mapping[str, Observed]) -> dict[str, Observed]:
+    """``observed`` with a range for every value that never left zero, or hardly did.
 
-    Raises
-    ------
-    ConfigError
-        If a ReLU never let anything through, or the output never moved.
+    One that was zero at every step gets the range that the values it is computed of could bring it
+    to, and any other at least :data:`FINEST` of that: finer steps would hold what is left where
+    terms cancel, and the factor from those of a sum would leave its 31 bits. Zeros of a weight
+    that is zero stay as they are.
     """
-    idle = [
-        node.name
-        for node in graph.nodes
-        if node.op == "relu"
-        and not observed[node.name].magnitude
-        and observed[node.inputs[0]].magnitude
-    ]
-    output = observed[graph.output]
-    if output.low == output.high:
-        idle.append(graph.output)
-    if idle:
-        raise ConfigError(
-            f"calibration: {idle[0]!r} is {observed[idle[0]].low:g} at every step, so that its "
-            "range cannot be measured; calibrate on more recordings, or train the network again"
-        )
+    found = dict(observed)
+    for _ in range(2):  # states first stand at what they were seen at
+        for node in graph.nodes:
+            reach = _reach(graph, node, found)
+            seen = found[node.name]
+            least = reach * (FINEST if observed[node.name].magnitude else 1.0)
+            if seen.magnitude < least:
+                low = 0.0 if node.op == "relu" else -least
+                found[node.name] = replace(seen, low=low, high=least)
+        for state, after in graph.next_states.items():
+            if not found[state].magnitude and after in found:
+                found[state] = replace(found[state], low=found[after].low, high=found[after].high)
+    return found
+
+
+def _reach(graph: Graph, node: Node, found: Mapping[str, Observed]) -> float:
+    """The greatest magnitude of a node's result for operands of the magnitudes seen."""
+
+    curves = {n.name for n in graph.nodes if n.op in CURVES}
+
+    def size(name: str) -> float:
+        if name in graph.params:
+            return float(np.abs(graph.params[name]).max(initial=0.0))
+        # curves have formats of their own, whatever was seen
+        return 1.0 if name in curves else found[name].magnitude
+
+    if node.op == "matvec" and node.inputs[0] in graph.params:
+        rows = np.abs(graph.params[node.inputs[0]]).sum(axis=1)
+        return float(rows.max(initial=0.0)) * size(node.inputs[1])
+    sizes = [size(name) for name in node.inputs]
+    if node.op in ("add", "sub"):
+        return sum(sizes)
+    if node.op == "mul":
+        return math.prod(sizes)
+    if node.op == "scale":
+        return abs(node.args[0]) * sizes[0]
+    # what is cut up, joined or bounded by its argument; a sigmoid is never near zero by itself
+    return sizes[0] if node.op in ("relu", "split", "merge", "slice") else 0.0
 
 
 class _Record:

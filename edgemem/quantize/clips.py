@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.errors import AudioError, DataError
+from edgemem.runtime.soundfiles import ENDINGS
 from edgemem.runtime.sources import read_clip
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ SILENCE = 64
 """Recordings that all swing by no more than this from peak to peak, of 65,536, hold nothing to
 measure ranges on: 60 dB below full scale."""
 
-_ENDINGS = (".wav", ".flac")
-
 
 def sequences(root: Path, frontend: FrontEnd) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Features of the recordings under ``root``, streamed one after the other and cut evenly.
@@ -33,7 +32,7 @@ def sequences(root: Path, frontend: FrontEnd) -> tuple[NDArray[np.float32], tupl
     Parameters
     ----------
     root : Path
-        Any folder of wav or FLAC files, or one such file.
+        Any folder of sound files, or one such file.
     frontend : FrontEnd
 
     Returns
@@ -48,7 +47,7 @@ def sequences(root: Path, frontend: FrontEnd) -> tuple[NDArray[np.float32], tupl
         If there is no recording that can be used, or all of them are silent.
     """
     paths = [root] if root.is_file() else sorted(root.rglob("*"))
-    paths = [path for path in paths if path.suffix.lower() in _ENDINGS]
+    paths = [path for path in paths if path.suffix.lower() in ENDINGS]
     chosen = paths[:: max(1, len(paths) // CLIPS)][:CLIPS]
     stream = frontend.stream()
     parts, skipped, swing = [], [], 0

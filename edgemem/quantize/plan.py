@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from edgemem.errors import ConfigError
+from edgemem.errors import ConfigError, UnsupportedOpError
 from edgemem.ir import INPUT, Graph
 from edgemem.ir.passes.basis import memories
 from edgemem.ops import Array, FloatOps
 from edgemem.quantize.blends import blend_format, blends
-from edgemem.quantize.calibration import Observed
+from edgemem.quantize.calibration import Observed, ranges
 from edgemem.quantize.formats import Format, affine, shifted, symmetric
 from edgemem.quantize.memory import bounds, held
 from edgemem.quantize.steps import CURVES, ELEMENTWISE, LAYOUT, SUMS, Step
@@ -30,9 +30,11 @@ HEADROOM = 1.25
 CLIP_SAMPLE = 5000
 """About so many values decide where to clip."""
 
-TANH = {8: Format(8, 2.0**-7), 16: Format(16, 2.0**-15)}
-SIGMOID = {8: Format(8, 2.0**-8, -128), 16: Format(16, 2.0**-15)}
-"""The only formats in which TFLite gives these functions."""
+CURVE_FORMATS = {
+    "tanh": {8: Format(8, 2.0**-7), 16: Format(16, 2.0**-15)},
+    "sigmoid": {8: Format(8, 2.0**-8, -128), 16: Format(16, 2.0**-15)},
+}
+"""The only formats in which TFLite gives these functions, by op."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class _Planner:
     ) -> None:
         self._graph = graph
         self._steps = steps
-        self._observed = observed
+        self._observed = ranges(graph, observed)
         self._wide = wide
         self._curve_of = {s.inputs[0]: s.op for s in steps if s.op in CURVES}
         self._widened = self._names_widened()
@@ -165,7 +167,9 @@ class _Planner:
     def _format(self, name: str, step: Step | None) -> Format:
         bits = 16 if name in self._wide else 8
         if step is not None and step.op in CURVES:
-            return (TANH if step.op == "tanh" else SIGMOID)[bits]
+            if step.op not in CURVE_FORMATS:
+                raise UnsupportedOpError(f"{name!r}: no integer format for the curve {step.op!r}")
+            return CURVE_FORMATS[step.op][bits]
         seen = self._observed[name]
         if bits == 8:
             return self._narrow(name)
@@ -267,5 +271,4 @@ def _some(seen: Observed) -> Array:
 
 
 def _curve(name: str, x: Array) -> Array:
-    ops = FloatOps()
-    return ops.tanh(x) if name == "tanh" else ops.sigmoid(x)
+    return np.asarray(getattr(FloatOps(), name)(x), np.float64)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
+from edgemem.cells import LMU, Cell, Dense, Norm, Stack
 from edgemem.cells.stack import scope
-from edgemem.ir import trace
+from edgemem.errors import ConfigError
+from edgemem.ir import INPUT, trace
 from edgemem.ir.passes import balance, residual
 from edgemem.ops import Array
 from edgemem.quantize.calibration import observe
@@ -58,8 +59,8 @@ def absorbed(cell: Cell, params: Arrays) -> Prepared:
     """The same network with each :class:`~edgemem.cells.Norm` in the arrays beside it.
 
     A norm behind a linear layer goes into that layer's rows, and its function becomes the
-    layer's; a linear one elsewhere goes into the columns of the layer above. One that can do
-    neither stays.
+    layer's; a linear one elsewhere goes into the columns of the layer above, if that is of a cell
+    of which it is known what reads its input. One that can do neither stays.
     """
     if not isinstance(cell, Stack):
         return Prepared(cell, dict(params), {name: name for name in cell.params})
@@ -92,22 +93,19 @@ class _Layer:
 class _Absorber:
     def __init__(self) -> None:
         self._layers: list[_Layer] = []
-        self._gain: Array | None = None
-        self._offset: Array = np.zeros(())
+        self._pending: _Layer | None = None  # a linear norm that no layer has taken yet
 
     def add(self, prefix: str, cell: Cell, arrays: Arrays) -> None:
-        if isinstance(cell, Norm):
-            self._norm(prefix, cell, arrays)
-            return
         layer = _Layer(prefix, cell, dict(arrays))
-        if self._gain is not None:
-            _into_columns(layer, self._gain, self._offset)
-            self._gain = None
-        self._layers.append(layer)
+        if isinstance(cell, Norm):
+            self._norm(layer, cell)
+            return
+        if self._pending is not None and _into_columns(layer, self._pending.arrays):
+            self._pending = None
+        self._append(layer)
 
     def finish(self) -> Prepared:
-        if self._gain is not None:
-            self._keep("", Norm(len(self._gain)))
+        self._keep()
         stack = Stack(tuple(layer.cell for layer in self._layers))
         params: dict[str, Array] = {}
         names: dict[str, str] = {}
@@ -116,30 +114,39 @@ class _Absorber:
             names.update({prefix + name: layer.prefix + name for name in cell.params})
         return Prepared(stack, params, names)
 
-    def _norm(self, prefix: str, cell: Norm, arrays: Arrays) -> None:
-        gain, offset = arrays["gain"], arrays["offset"]
-        if self._gain is not None:
+    def _norm(self, layer: _Layer, cell: Norm) -> None:
+        gain, offset = layer.arrays["gain"], layer.arrays["offset"]
+        if self._pending is not None:
             # g (g' x + o') + o
-            gain, offset = gain * self._gain, gain * self._offset + offset
+            before = self._pending.arrays
+            layer.arrays = {
+                "gain": gain * before["gain"],
+                "offset": gain * before["offset"] + offset,
+            }
+            self._pending = None
         elif self._layers and _is_linear(self._layers[-1].cell):
             _into_rows(self._layers[-1], gain, offset, cell.activation)
             return
-        self._gain, self._offset = gain, offset
-        if cell.activation != "linear":
-            self._keep(prefix, cell)
+        if cell.activation == "linear":
+            self._pending = layer
+        else:
+            self._append(layer)
 
-    def _keep(self, prefix: str, cell: Norm) -> None:
-        assert self._gain is not None
-        arrays = {"gain": self._gain, "offset": self._offset}
-        self._layers.append(_Layer(prefix, cell, arrays))
-        self._gain = None
+    def _keep(self) -> None:
+        if self._pending is not None:
+            self._layers.append(self._pending)
+            self._pending = None
+
+    def _append(self, layer: _Layer) -> None:
+        self._keep()
+        self._layers.append(layer)
 
 
 def _is_linear(cell: Cell) -> bool:
     """Whether the output is a sum of products that nothing else of the cell reads."""
-    if isinstance(cell, LMU):
+    if type(cell) is LMU:
         return cell.activation == "linear" and "h" not in cell.states
-    return isinstance(cell, Dense) and cell.activation == "linear"
+    return type(cell) is Dense and cell.activation == "linear"
 
 
 def _into_rows(layer: _Layer, gain: Array, offset: Array, activation: str) -> None:
@@ -152,25 +159,64 @@ def _into_rows(layer: _Layer, gain: Array, offset: Array, activation: str) -> No
     layer.arrays["b"] = gain * layer.arrays["b"] + offset
 
 
-def _into_columns(layer: _Layer, gain: Array, offset: Array) -> None:
-    """``W (g x + o) + b = (W diag(g)) x + (W o + b)`` for every matrix that reads the input."""
-    if isinstance(layer.cell, LMU) and not layer.cell.use_bias:
-        layer.cell = replace(layer.cell, use_bias=True)
-        layer.arrays["b_u"] = np.zeros(layer.cell.memory_d)
-    for weight, bias in _readers(layer.cell).items():
-        matrix = layer.arrays[weight]
-        layer.arrays[weight] = matrix * gain
-        layer.arrays[bias] = layer.arrays[bias] + matrix @ offset
+def _into_columns(layer: _Layer, norm: Arrays) -> bool:
+    """``W (g x + o) + b = (W diag(g)) x + (W o + b)`` for every matrix that reads the input.
+
+    False where the layer cannot take the norm and is as it was.
+    """
+    cell, arrays = layer.cell, layer.arrays
+    if type(cell) is LMU and not cell.use_bias:
+        cell = replace(cell, use_bias=True)
+        arrays = {**arrays, "b_u": np.zeros(cell.memory_d)}
+    readers = _readers(cell)
+    for weight, bias in readers.items():
+        matrix = arrays[weight]
+        arrays[weight] = matrix * norm["gain"]
+        arrays[bias] = arrays[bias] + matrix @ norm["offset"]
+    if readers:
+        layer.cell, layer.arrays = cell, arrays
+    return bool(readers)
 
 
 def _readers(cell: Cell) -> dict[str, str]:
-    """The matrices of a cell that read its input, each with the bias beside it."""
-    if isinstance(cell, LMU):
-        readers = {"e_x": "b_u", "W_x": "b"}
-    elif isinstance(cell, LEM):
-        readers = {f"V_{term}": f"b_{term}" for term in ("1", "2", "z", "y")}
-    elif isinstance(cell, (LSTM, GRU)):
-        readers = {n: n.replace("W_", "b_") for n in cell.params if n.startswith("W_")}
-    else:
-        readers = {"W": "b"}
-    return {weight: bias for weight, bias in readers.items() if weight in cell.params}
+    """The matrices of a cell that read its input, each with the bias in the sum that it is part of.
+
+    They follow from the graph of one step. Where something else reads the input (a convolution
+    holds it as a state, whose zeros at the start come after the norm), or a sum has no bias, there
+    are none.
+    """
+    try:
+        graph = trace(cell, {n: np.zeros(shape) for n, shape in cell.params.items()})
+    except ConfigError:  # one that has no single step
+        return {}
+    producers, consumers = graph.producers(), graph.consumers()
+    given_back = {graph.output, *graph.next_states.values()}
+
+    def in_one_place(name: str) -> bool:
+        return name not in given_back and len(consumers.get(name, [])) == 1
+
+    def among(name: str) -> str | None:
+        """The bias that is ``name``, or a term of the sum that is."""
+        if not in_one_place(name):
+            return None
+        if name in cell.params:
+            return name
+        terms = producers[name].inputs if name in producers and producers[name].op == "add" else ()
+        return next(filter(None, map(among, terms)), None)
+
+    def beside(name: str) -> str | None:
+        """The bias of the sum that ``name`` is a term of."""
+        if not in_one_place(name) or consumers[name][0].op != "add":
+            return None
+        total = consumers[name][0]
+        (other,) = set(total.inputs) - {name}
+        return among(other) or beside(total.name)
+
+    readers: dict[str, str] = {}
+    for product in consumers.get(INPUT, []):
+        weight, bias = product.inputs[0], beside(product.name)
+        owned = weight in cell.params and in_one_place(weight)
+        if INPUT in given_back or product.op != "matvec" or not owned or bias is None:
+            return {}
+        readers[weight] = bias
+    return readers

@@ -16,29 +16,10 @@ from numpy.typing import NDArray
 from edgemem.errors import GraphError
 from edgemem.ir.values import Values
 from edgemem.quantize.formats import Format
+from edgemem.quantize.kinds import KINDS
 
 Shape = tuple[int, ...]
 Integers = NDArray[Any]
-
-KINDS = frozenset(
-    {
-        "product",
-        "wide_product",
-        "add",
-        "sub",
-        "mul",
-        "sigmoid",
-        "tanh",
-        "relu",
-        "narrow",
-        "widen",
-        "rescale",
-        "concat",
-        "reshape",
-        "slice",
-    }
-)
-"""What an :class:`Operation` may be."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +37,7 @@ class Operation:
     Parameters
     ----------
     kind : str
-        One of :data:`KINDS`.
+        One of :data:`~edgemem.quantize.kinds.KINDS`.
     output : str
         Name of the tensor that it computes.
     inputs : tuple of str
@@ -183,7 +164,8 @@ class Program:
         }
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays, the constants and the scales of the weights, as :meth:`from_dict` wants."""
+        """The arrays, the constants and the scales of the weights, as
+        :func:`edgemem.quantize.stored.program_of` wants them."""
         return {
             **{f"arrays/{name}": a for name, a in self.arrays.items()},
             **{f"constants/{name}": a for name, a in self.constants.items()},
@@ -192,41 +174,3 @@ class Program:
                 for name, form in self.weights.items()
             },
         }
-
-    @classmethod
-    def from_dict(cls, plan: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Program:
-        """The program that :meth:`to_dict` and :meth:`to_arrays` described.
-
-        Raises
-        ------
-        GraphError
-            If the description is damaged.
-        """
-        try:
-            return cls(
-                tensors={
-                    name: Tensor(tuple(shape), Format(bits, scale, zero))
-                    for name, (shape, bits, scale, zero) in plan["tensors"].items()
-                },
-                operations=tuple(
-                    Operation(kind, output, tuple(inputs), dict(attrs), dict(named))
-                    for kind, output, inputs, attrs, named in plan["operations"]
-                ),
-                arrays=_part(arrays, "arrays/"),
-                constants={name: arrays[f"constants/{name}"] for name in plan["constants"]},
-                weights={
-                    name: Format(bits, arrays[f"scales/{name}"])
-                    for name, bits in plan["weights"].items()
-                },
-                states=dict(plan["states"]),
-                input=str(plan["input"]),
-                output=str(plan["output"]),
-            )
-        except GraphError:
-            raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise GraphError(f"damaged description of a program: {error!r}") from error
-
-
-def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(prefix)}

@@ -232,5 +232,6 @@ def _made_of(name: str, array: Array, drawn: dict[str, Array]) -> tuple[str, ...
                 return (first, second)
     raise UnsupportedOpError(
         f"the array {name!r} of the graph is no trained array of the network, nor a sum of two: "
-        "it cannot be trained in rounded form"
+        "it cannot be trained in rounded form; where a norm stands before a product that has no "
+        "bias, give it one, or leave the norm out"
     )

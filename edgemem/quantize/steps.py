@@ -15,6 +15,8 @@ SUMS = frozenset({"add", "sub"})
 ELEMENTWISE = frozenset({"add", "sub", "mul", "scale"})
 CURVES = frozenset({"sigmoid", "tanh"})
 LAYOUT = frozenset({"split", "merge", "slice"})
+KNOWN = ELEMENTWISE | CURVES | LAYOUT | {"matvec", "relu"}
+"""Ops that have an integer form."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ def steps(graph: Graph) -> tuple[Step, ...]:
 
 
 def _step(graph: Graph, node: Node) -> Step:
+    if node.op not in KNOWN:
+        raise UnsupportedOpError(
+            f"{node.name!r}: {node.op!r} has no integer form; known: {', '.join(sorted(KNOWN))}"
+        )
     if node.op != "matvec":
         return Step(node.name, node.op, node.inputs, node.shape, node.args)
     weight, x = node.inputs

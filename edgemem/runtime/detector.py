@@ -79,18 +79,29 @@ def frames_in(seconds: float, frame_period: float) -> int:
     return math.ceil(round(seconds / frame_period, 6))
 
 
+MOST_HELD = 1 << 22
+"""Posteriors that the windows of all labels may hold."""
+
+
 def firing(config: DetectorConfig, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Which labels may fire, (n_labels,).
 
     Raises
     ------
     ConfigError
-        If every label is ignored.
+        If every label is ignored, or the windows hold more posteriors than anybody has memory for.
     UnknownNameError
         If a keyword with a rule of its own is no label.
     """
-    check_known("label", config.keywords, labels)
-    fires = np.array([label not in config.ignore for label in labels], bool)
+    check_known("label", config.keywords, set(labels))
+    windows = {config.window, *(config.rule(label).window for label in config.keywords)}
+    if (max(windows) + len(windows)) * len(labels) > MOST_HELD:
+        raise ConfigError(
+            f"detector: windows of up to {max(windows)} frames of {len(labels)} labels hold more "
+            f"than {MOST_HELD:,} posteriors; take shorter windows"
+        )
+    ignored = set(config.ignore)
+    fires = np.array([label not in ignored for label in labels], bool)
     if not fires.any():
         raise ConfigError(f"detector: every label is ignored: {', '.join(labels)}")
     return fires

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgemem import pretrained
 from edgemem.errors import ArtefactError
 from edgemem.frontend import FrontEnd
+from edgemem.runtime.crop import SECOND, Crop
 from edgemem.runtime.loop import Listener
 from edgemem.runtime.rule import DetectorConfig
 
@@ -33,6 +34,8 @@ class Network:
     protocol : str
         Name of the protocol of the labels.
     runner : Runner
+    crop : Crop
+        What of a recording it was trained on.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Network:
     detector: DetectorConfig
     protocol: str
     runner: Runner
+    crop: Crop = SECOND
 
     def listener(self) -> Listener:
         """Front end, runner and detector in a row."""
@@ -104,6 +108,7 @@ def of_artefact(path: Path, opened: Artefact, reference_kernels: bool = False) -
         detector=DetectorConfig.from_dict(manifest["detector"]),
         protocol=str(manifest.get("protocol", "")),
         runner=target.load(opened, reference_kernels),
+        crop=Crop.from_dict(manifest.get("crop", {})),
     )
 
 
@@ -137,6 +142,7 @@ def describe(file: str | Path) -> dict[str, Any]:
         "protocol": model.protocol,
         "frontend": model.frontend.to_dict(),
         "detector": model.detector.to_dict(),
+        "crop": model.crop.to_dict(),
         "digest": model.digest,
         "card": dict(model.card),
     }
@@ -154,4 +160,5 @@ def _from_model(path: Path) -> Network:
         detector=model.detector,
         protocol=model.protocol,
         runner=GraphRunner(model.reference()),
+        crop=model.crop,
     )

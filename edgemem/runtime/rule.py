@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from edgemem.errors import ConfigError, refuse_unknown_fields
 
-LONGEST_WINDOW = 1_000_000
+LONGEST_WINDOW = 1 << 16
 """In logit vectors."""
 
 LONGEST_REST = 1e6
@@ -88,7 +88,8 @@ class DetectorConfig:
         common = _checked("detector", self.window, self.threshold, self.release, self.refractory)
         for name, value in common._asdict().items():
             object.__setattr__(self, name, value)
-        if isinstance(self.ignore, str) or not all(isinstance(name, str) for name in self.ignore):
+        listed = isinstance(self.ignore, (list, tuple))
+        if not listed or not all(isinstance(name, str) for name in self.ignore):
             raise ConfigError(f"detector: ignore is {self.ignore!r}; it must be a list of labels")
         object.__setattr__(self, "ignore", tuple(self.ignore))
         if not isinstance(self.keywords, Mapping):

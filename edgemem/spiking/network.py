@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from edgemem.errors import ConfigError, GraphError
 from edgemem.ir import Graph
 from edgemem.ir.passes import fold, residual
+from edgemem.ir.stored import read_graph
 from edgemem.ops import Array, FloatOps
 from edgemem.quantize.calibration import observe
+from edgemem.reading import read_json
+from edgemem.shapes import FLAG, OBJECT, OneOf, Real, Record, Whole
 from edgemem.spiking.populations import Plan, Population, plan
 
 STEPS = 64
@@ -29,6 +32,17 @@ SMALLEST = 1e-2
 
 HOP = 0.01
 """Seconds that a frame takes where nobody says so."""
+
+SCHEMA = Record(
+    {
+        "graph": OBJECT,
+        "steps": Whole(1, 1 << 16),
+        "code": OneOf(get_args(Code)),
+        "input_spikes": FLAG,
+        "hop": Real(1e-6, 1e6),
+    }
+)
+"""What :meth:`SpikingNetwork.to_parts` writes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,23 +166,20 @@ class SpikingNetwork:
 
         Raises
         ------
-        GraphError
-            If the description is damaged.
+        DamageError, GraphError, ConfigError
+            If it describes none.
         """
-        try:
-            about = json.loads(text)
-            return cls(
-                Graph.from_dict(about["graph"], _under(_PARAM, arrays)),
-                _under(_AMPLITUDE, arrays),
-                int(about["steps"]),
-                about["code"],
-                bool(about["input_spikes"]),
-                float(about["hop"]),
-            )
-        except (GraphError, ConfigError):
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise GraphError(f"damaged description of a spiking network: {error!r}") from error
+        about = read_json(text)
+        SCHEMA.check(about, "network")
+        graph = read_graph(about["graph"], _under(_PARAM, arrays))
+        return cls(
+            graph,
+            _under(_AMPLITUDE, arrays),
+            about["steps"],
+            about["code"],
+            about["input_spikes"],
+            float(about["hop"]),
+        )
 
 
 _PARAM = "param/"

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from edgemem.errors import ConfigError, ShapeError, TrainingError
-from edgemem.files import DAMAGE, write_atomic
-from edgemem.sweep.trials import COMPLETE, FAILED, PRUNED, Ended, Result, result_of
+from edgemem.files import sweep, write_atomic
+from edgemem.reading import DamageError, read_bytes
+from edgemem.sweep.trials import COMPLETE, FAILED, PRUNED, Ended, Result, read_result, result_of
 
 Row = Mapping[str, Any]
 Watch = Callable[[int, Row], bool]
@@ -62,6 +63,7 @@ def attempt(
     EdgememError
         If something is wrong that would be wrong for every trial.
     """
+    sweep(folder)
     out = folder / f"{job['task']}-{number}.model"
     result = _kept(folder, out)
     if result is None:
@@ -93,8 +95,6 @@ def _trained(
 
 def _kept(folder: Path, out: Path) -> Result | None:
     try:
-        return (
-            result_of(json.loads((folder / "result.json").read_bytes())) if out.exists() else None
-        )
-    except DAMAGE:
+        return read_result(read_bytes(folder / "result.json")) if out.exists() else None
+    except (DamageError, OSError):
         return None

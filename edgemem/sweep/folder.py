@@ -12,10 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from edgemem.errors import ConfigError, OutputError
-from edgemem.files import DAMAGE, write_atomic
+from edgemem.files import sweep, write_atomic
+from edgemem.reading import DamageError, read_bytes, read_json
+from edgemem.shapes import TEXT, Record
 
 PLAN = "sweep.json"
 LOCK = "lock"
+
+_KNOWN = Record({"id": TEXT}, more=True)
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ def opened(path: Path, plan: Mapping[str, Any]) -> Iterator[Folder]:
             "choose another --out"
         )
     with locked(path, f"cannot sweep in {path}: another process does; choose another --out"):
+        sweep(path)
         if not file.exists():
             new = {"id": uuid.uuid4().hex, **plan}
             write_atomic(file, json.dumps(new, indent=1).encode())
@@ -107,11 +113,11 @@ def opened(path: Path, plan: Mapping[str, Any]) -> Iterator[Folder]:
         yield Folder(path, str(found["id"]))
 
 
-def is_of(path: Path, sweep: str) -> bool:
+def is_of(path: Path, own: str) -> bool:
     """Whether ``path``, as this machine sees it, is the folder of that sweep."""
     try:
-        return bool(json.loads((path / PLAN).read_bytes())["id"] == sweep)
-    except DAMAGE:
+        return bool(_plan(path / PLAN)["id"] == own)
+    except (DamageError, OSError):
         return False
 
 
@@ -152,15 +158,19 @@ def _lock(file: Any, refusal: str) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_bytes())
-        if isinstance(found, dict) and "id" in found:
-            return found
-        raise ValueError("no sweep")
-    except DAMAGE as error:
+        return _plan(file)
+    except (DamageError, OSError) as error:
         raise ConfigError(f"{file} is damaged ({error}); choose another --out") from error
 
 
+def _plan(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(read_bytes(file))
+    _KNOWN.check(found, "the plan")
+    return found
+
+
 def _shown(value: Any) -> str:
+    text = json.dumps(value)
     if isinstance(value, list):
-        return " ".join(map(str, value))
-    return json.dumps(value)
+        text = json.dumps(" ".join(map(str, value)))[1:-1]
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -48,6 +48,10 @@ class Choices:
         value: Scalar = trial.suggest_categorical(self.name, self.values)
         return value
 
+    def has(self, value: Scalar) -> bool:
+        """Whether it is one of them."""
+        return any(type(value) is type(one) and value == one for one in self.values)
+
 
 @dataclass(frozen=True)
 class Range:
@@ -92,6 +96,11 @@ class Range:
         draw = trial.suggest_int if self.whole else trial.suggest_float
         value: Scalar = draw(self.name, self.low, self.high, log=self.log)
         return value
+
+    def has(self, value: Scalar) -> bool:
+        """Whether it lies between them."""
+        kinds = (int,) if self.whole else (int, float)
+        return type(value) in kinds and self.low <= value <= self.high  # type: ignore[operator]
 
 
 Param = Union[Choices, Range]
@@ -230,6 +239,10 @@ class Space:
             if self.applies(chosen, param):
                 chosen[param.name] = value
         return chosen
+
+    def has(self, name: str, value: Scalar) -> bool:
+        """Whether ``name`` may have that value."""
+        return any(param.name == name and param.has(value) for param in self.params)
 
     def names(self) -> Iterator[str]:
         """Names in order."""

@@ -9,15 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgemem.errors import DataError, MissingExtraError
+from edgemem.errors import DataError, EdgememError, MissingExtraError
+from edgemem.reading import ALTERED, DamageError, shown
+from edgemem.shapes import Anything, MapOf, Real, Text, Whole
 from edgemem.sweep.space import Scalar, Space, Values, key_of
-from edgemem.sweep.trials import COMPLETE, FAILED, PRUNED, RUNNING, Ended, Trial, result_of
+from edgemem.sweep.trials import COMPLETE, FAILED, PRUNED, RUNNING, Ended, Trial, stored_result
 
 if TYPE_CHECKING:
     import optuna
 
 DRAWS = 64
 """So often a combination is drawn anew if it was tried before; then any other one is taken."""
+
+
+_LONGEST = 200
+
+
+class _Scalar:
+    """A value of a hyper-parameter."""
+
+    def check(self, value: Any, where: str) -> None:
+        Anything((bool, int, float, str)).check(value, where)
+        if isinstance(value, float):
+            Real().check(value, where)
+
+
+_PARAMS, _REASON, _RETRIES = MapOf(_Scalar(), 256), Text(1 << 16), Whole(0, 1 << 31)
 
 
 @dataclass(frozen=True)
@@ -55,14 +72,15 @@ class Study:
     """
 
     def __init__(self, url: str, name: str, space: Space, seed: int, prune: bool) -> None:
-        self._space, self._seed, self._prune = space, seed, prune
+        self._space, self._seed, self._prune, self._url = space, seed, prune, url
         self._study = _open(url, name)
         self._running: dict[int, optuna.Trial] = {}
 
     @property
     def trials(self) -> list[Trial]:
         """Every trial so far, in order."""
-        return [_trial_of(frozen) for frozen in self._study.get_trials(deepcopy=False)]
+        with stored(self._url):
+            return [_trial_of(frozen) for frozen in self._all()]
 
     def ask(self, wanted: int) -> Iterator[Asked]:
         """Trials to run: those that were interrupted, then new ones.
@@ -72,42 +90,57 @@ class Study:
         wanted : int
             Trials in all, those before included. A space of fewer combinations ends before.
         """
-        for frozen in self._study.get_trials(deepcopy=False, states=(_states()[RUNNING],)):
+        begun = [frozen for frozen in self._all() if frozen.state.name == "RUNNING"]
+        for frozen in begun:
             yield self._begin(self._of(frozen._trial_id))
-        while True:
+        while (asked := self._next(wanted)) is not None:
+            yield asked
+
+    def _next(self, wanted: int) -> Asked | None:
+        with stored(self._url):
             if not self._waiting():
-                if len(self._study.get_trials(deepcopy=False)) >= wanted:
-                    return
+                if len(self._all()) >= wanted:
+                    return None
                 params = self._draw()
                 if params is None:
-                    return
+                    return None
                 self._study.enqueue_trial(params)
-            yield self._begin(self._study.ask())
+            return self._begin(self._study.ask())
 
     def report(self, number: int, row: Mapping[str, Any]) -> bool:
         """Keep the figure of an epoch, and say whether the trial should go on."""
         trial, (epoch, cost) = self._running[number], _figure(row)
         if epoch is None or not np.isfinite(cost):
             return True
-        # an epoch that ended just before an interruption may be told of twice
-        if epoch not in self._study.get_trials(deepcopy=False)[number].intermediate_values:
-            trial.report(cost, epoch)
-        return not (self._prune and trial.should_prune())
+        with stored(self._url):
+            # an epoch that ended just before an interruption may be told of twice
+            if epoch not in self._all()[number].intermediate_values:
+                trial.report(cost, epoch)
+            return not (self._prune and trial.should_prune())
 
     def end(self, number: int, ended: Ended) -> Trial:
         """Keep the end of a trial."""
         trial = self._running.pop(number)
-        trial.set_user_attr("reason", ended.reason)
-        trial.set_user_attr("retries", ended.retries)
-        cost = None
-        if ended.result is not None:
-            trial.set_user_attr("result", asdict(ended.result))
-            cost = ended.result.cost
-        # told without a value, a pruned trial keeps that of its last epoch
-        return _trial_of(self._study.tell(number, cost, state=_states()[ended.state]))
+        with stored(self._url):
+            trial.set_user_attr("reason", ended.reason)
+            trial.set_user_attr("retries", ended.retries)
+            cost = None
+            if ended.result is not None:
+                trial.set_user_attr("result", asdict(ended.result))
+                cost = ended.result.cost
+            # told without a value, a pruned trial keeps that of its last epoch
+            return _trial_of(self._study.tell(number, cost, state=_states()[ended.state]))
+
+    def _all(self) -> list[optuna.trial.FrozenTrial]:
+        with stored(self._url):
+            return self._study.get_trials(deepcopy=False)
 
     def _begin(self, trial: optuna.Trial) -> Asked:
-        params = self._space.suggest(trial)
+        with stored(self._url):
+            params = self._space.suggest(trial)
+            for name, value in params.items():
+                if not self._space.has(name, value):
+                    raise ValueError(f"{name} of trial {trial.number} is {shown(value)}")
         self._running[trial.number] = trial
         return Asked(trial.number, params)
 
@@ -117,7 +150,7 @@ class Study:
         return optuna.trial.Trial(self._study, trial_id)
 
     def _waiting(self) -> bool:
-        return any(t.state.name == "WAITING" for t in self._study.get_trials(deepcopy=False))
+        return any(trial.state.name == "WAITING" for trial in self._all())
 
     def _draw(self) -> dict[str, Scalar] | None:
         """A combination that was not tried; None if all were.
@@ -128,7 +161,7 @@ class Study:
         """
         import optuna
 
-        before = self._study.get_trials(deepcopy=False)
+        before = self._all()
         tried = {key_of(trial.params) for trial in before}
         points = self._space.points()
         left = None if points is None else [p for p in points if key_of(p) not in tried]
@@ -170,7 +203,7 @@ def _open(url: str, name: str) -> optuna.Study:
     except ImportError:
         raise MissingExtraError("a sweep", "optuna", "sweep") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with storage_errors(url):
+    with stored(url):
         return optuna.create_study(
             storage=url,
             study_name=name,
@@ -195,11 +228,35 @@ def storage_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (OptunaError, SQLAlchemyError, ImportError) as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise DataError(
-            f"the storage {without_password(url)} cannot be used, or holds something else "
-            f"({type(error).__name__}: {reason})"
-        ) from error
+        raise _unusable(url, error) from error
+
+
+@contextmanager
+def stored(url: str) -> Iterator[None]:
+    """What a storage refuses, or holds that no sweep wrote, becomes one sentence.
+
+    Raises
+    ------
+    DataError
+        If the storage cannot be used.
+    """
+    with storage_errors(url):
+        try:
+            yield
+        except EdgememError as error:
+            if isinstance(error, DamageError):
+                raise _unusable(url, error) from error
+            raise
+        except ALTERED as error:
+            raise _unusable(url, error) from error
+
+
+def _unusable(url: str, error: Exception) -> DataError:
+    reason = str(error.__cause__ or error).partition("\n")[0][:_LONGEST]
+    return DataError(
+        f"the storage {without_password(url)} cannot be used, or holds something else "
+        f"({type(error).__name__}: {reason})"
+    )
 
 
 def without_password(url: str) -> str:
@@ -232,12 +289,11 @@ def _states() -> dict[str, Any]:
 
 def _trial_of(frozen: optuna.trial.FrozenTrial) -> Trial:
     names = {state: name for name, state in _states().items()}
-    attrs = frozen.user_attrs
-    return Trial(
-        frozen.number,
-        names.get(frozen.state, RUNNING),
-        frozen.params or frozen.system_attrs.get("fixed_params", {}),
-        result_of(attrs["result"]) if "result" in attrs else None,
-        attrs.get("reason", ""),
-        attrs.get("retries", 0),
-    )
+    attrs, where = frozen.user_attrs, f"trial {frozen.number}"
+    params = frozen.params or frozen.system_attrs.get("fixed_params", {})
+    _PARAMS.check(params, f"{where}: params")
+    reason, retries = attrs.get("reason", ""), attrs.get("retries", 0)
+    _REASON.check(reason, f"{where}: reason")
+    _RETRIES.check(retries, f"{where}: retries")
+    result = stored_result(attrs["result"], f"{where}: result") if "result" in attrs else None
+    return Trial(frozen.number, names.get(frozen.state, RUNNING), params, result, reason, retries)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edgemem.reading import read_json
+from edgemem.shapes import OneOf, Real, Record, Text, Whole
 from edgemem.sweep.space import Values
 
 COMPLETE, PRUNED, FAILED, RUNNING = "complete", "pruned", "failed", "running"
@@ -101,6 +103,42 @@ def result_of(values: Mapping[str, Any]) -> Result:
         epochs=int(values["epochs"]),
         best_epoch=int(values["best_epoch"]),
     )
+
+
+_MOST = 1 << 62
+STORED = Record(
+    {
+        "metric": Text(64),
+        "better": OneOf(("higher", "lower")),
+        "validation": Real(),
+        "parameters": Whole(0, _MOST),
+        "seconds": Real(0.0),
+        "epochs": Whole(0, _MOST),
+        "best_epoch": Whole(0, _MOST),
+    },
+    more=True,
+)
+"""What a file or a database holds of a :class:`Result`."""
+
+
+def stored_result(values: Any, where: str) -> Result:
+    """The result that a file or a database holds.
+
+    Raises
+    ------
+    DamageError
+        If it holds something else, or a figure that nobody knows.
+    """
+    from edgemem.train.tasks.metrics import METRICS
+
+    STORED.check(values, where)
+    OneOf(tuple(METRICS)).check(values["metric"], f"{where}.metric")
+    return result_of(values)
+
+
+def read_result(text: bytes) -> Result:
+    """The result in a file of JSON; see :func:`stored_result`."""
+    return stored_result(read_json(text), "result")
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,30 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import ConfigError, TrainingError
-from edgemem.files import DAMAGE, check_writable, npz_bytes, read_npz, write_atomic
+from edgemem.files import check_writable, npz_bytes, write_atomic
+from edgemem.reading import DamageError, read_bytes, read_json, read_npz
+from edgemem.shapes import OBJECT, ListOf, MapOf, Real, Record
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+_LARGEST_PLAN = 4 << 20
+_MOST_EPOCHS = 1 << 20
+_NAMED, _LONGEST = 8, 80
+_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A number of a history: a figure on validation data may be none that is finite."""
+
+    def check(self, value: Any, where: str) -> None:
+        if value not in _NOT_FINITE:
+            Real().check(value, where)
+
+
+_ROW = MapOf(_Figure(), 64)
+_PLAN = Record({"run": OBJECT, "history": ListOf(_ROW, _MOST_EPOCHS)})
+_ALWAYS = ("epoch", "loss", "seconds")
 
 
 @dataclass(frozen=True)
@@ -45,7 +67,9 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write to ``path``; whole or not at all."""
-        plan = json.dumps({"run": self.run, "history": list(self.history)}, sort_keys=True)
+        # not sorted: the order of a row's fields is that of the table of the history
+        history = [{name: _written(value) for name, value in row.items()} for row in self.history]
+        plan = json.dumps({"run": self.run, "history": history})
         arrays = {
             "plan": np.frombuffer(plan.encode(), np.uint8),
             **{f"variables/{k}": v for k, v in self.variables.items()},
@@ -65,24 +89,53 @@ class Checkpoint:
         if not path.exists():
             raise TrainingError(f"{path}: no checkpoint to resume; leave out --resume")
         try:
-            arrays = read_npz(path.read_bytes())
-            plan = json.loads(arrays.pop("plan").tobytes())
-            found, history = plan["run"], tuple(plan["history"])
-        except DAMAGE as error:
+            arrays = read_npz(read_bytes(path))
+            plan = read_json(arrays.pop("plan").tobytes(), _LARGEST_PLAN)
+            _PLAN.check(plan, "the plan")
+            found, history = plan["run"], tuple(map(_row, plan["history"]))
+        except (DamageError, KeyError, OSError) as error:
             raise TrainingError(
                 f"{path} is no checkpoint, or damaged ({error}); remove it and start again"
             ) from error
         differing = _differing(found, json.loads(json.dumps(run)))
         if differing:
             raise TrainingError(
-                f"{path} belongs to another run: {', '.join(differing)}; repeat the options it was "
-                "started with, or remove it and start again"
+                f"{path} belongs to another run: {', '.join(differing[:_NAMED])}; repeat the "
+                "options it was started with, or remove it and start again"
             )
 
         def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
 
         return cls(found, part("variables/"), part("best/"), history)
+
+
+def check_arrays(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse trained arrays of a checkpoint that are not those of the network.
+
+    Raises
+    ------
+    TrainingError
+        If one is missing, or of another shape or kind of number.
+    """
+    there = {name: array.shape for name, array in arrays.items() if array.dtype.kind == "f"}
+    if any(there.get(name) != shape for name, shape in shapes.items()):
+        raise TrainingError(
+            "the checkpoint holds arrays of another network; remove it and start again"
+        )
+
+
+def _written(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _row(values: Mapping[str, Any]) -> dict[str, float]:
+    missing = [name for name in _ALWAYS if name not in values]
+    if missing:
+        raise DamageError(f"a row of the history lacks {missing[0]}")
+    return {n: float(v) if isinstance(v, str) else v for n, v in values.items()}
 
 
 def _differing(found: Any, wanted: Any, name: str = "") -> list[str]:
@@ -93,7 +146,12 @@ def _differing(found: Any, wanted: Any, name: str = "") -> list[str]:
             for key in sorted({*found, *wanted})
             for text in _differing(found.get(key), wanted.get(key), f"{name}{key}.")
         ]
-    return [] if found == wanted else [f"{name[:-1]} was {found}, now {wanted}"]
+    return [] if found == wanted else [f"{name[:-1]} was {_told(found)}, now {_told(wanted)}"]
+
+
+def _told(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def checkpoints(out: Path) -> tuple[Path, Path]:

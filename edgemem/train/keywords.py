@@ -17,8 +17,9 @@ from edgemem.data import DataSet
 from edgemem.errors import DataError
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
-from edgemem.runtime.detector import pooled
+from edgemem.runtime.detector import pooled, softmax
 from edgemem.train.batches import Batches
+from edgemem.train.checkpoint import check_arrays
 from edgemem.train.further import unfold
 from edgemem.train.fused import Fused, FusedStack
 from edgemem.train.loss import window_entropy
@@ -26,7 +27,10 @@ from edgemem.train.network import FusedNetwork
 from edgemem.train.recipes import Recipe
 from edgemem.train.schedules import WarmCosine
 from edgemem.train.spiking_aware import RatePenalty
-from edgemem.train.trainer import Row, diverged, train
+from edgemem.train.trainer import Row, best_by, diverged, train
+
+# Probability of the right label that counts as none; its logarithm is finite.
+_LEAST = 1e-30
 
 MEASURED = 4
 """Batches along which a network that goes on is measured first."""
@@ -58,7 +62,7 @@ class Result:
     @property
     def best(self) -> dict[str, float]:
         """The row of the epoch whose arrays these are."""
-        return max(self.history, key=score)
+        return dict(best_by(self.history, score))
 
 
 def score(row: Mapping[str, float]) -> float:
@@ -130,7 +134,7 @@ class KeywordLesson:
             yield features, wanted
 
     def judge(self, simulator: Any, network: FusedNetwork, epoch: int) -> Row:
-        """Accuracy on validation clips; of a network on spikes, also its rates."""
+        """Accuracy and cross-entropy on validation clips; of spiking networks also their rates."""
         clips = self.batches.data.validation
         frames = self.batches.frontend.stack_frames(np.asarray(clips.features, np.float32))
         flat = frames.reshape(len(frames), 1, -1)
@@ -141,7 +145,11 @@ class KeywordLesson:
         logits = pooled(steps[: len(frames)], self.batches.window)
         if not np.isfinite(logits).all():
             raise diverged("the outputs are no finite numbers", epoch)
-        row = {"validation_accuracy": float((logits.argmax(axis=1) == clips.labels).mean())}
+        right = softmax(logits.astype(np.float64))[np.arange(len(frames)), clips.labels]
+        row = {
+            "validation_accuracy": float((logits.argmax(axis=1) == clips.labels).mean()),
+            "validation_loss": float(-np.log(np.maximum(right, _LEAST)).mean()),
+        }
         if self.penalty is not None:
             rates = found[network.rates][: len(frames), 0]
             row["rate"] = float(rates.mean())
@@ -200,6 +208,7 @@ def fit(
 
     lesson = KeywordLesson(batches)
     found = train(layer, lesson, checkpoint, identity, resume=resume, quiet=quiet)
+    check_arrays(found.arrays, cell.params)
     return Result(cell, {**found.arrays, **cell.constants}, found.history)
 
 
@@ -243,6 +252,7 @@ def fit_further(
 
     lesson = KeywordLesson(batches)
     made = train(layer, lesson, checkpoint, identity, resume=resume, quiet=quiet)
+    check_arrays(made.arrays, stack.params)
     return Result(stack, {**made.arrays, **stack.constants}, made.history)
 
 

@@ -54,10 +54,10 @@ def make_model(
             "validation_accuracy": result.best["validation_accuracy"],
             "best_epoch": result.best["epoch"],
             "epochs": len(rows),
-            "training_seconds": round(sum(row["seconds"] for row in rows)),
             **card,
         },
         scheme=result.scheme,
+        crop=data.crop,
     )
 
 

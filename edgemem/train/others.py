@@ -37,7 +37,18 @@ def with_others(data: DataSet, root: Path, cache: Path | None = None, seed: int 
             f"other words need the label {UNKNOWN}; the data have {', '.join(data.labels)}: "
             "choose a --protocol with it"
         )
-    more = load(root, "folders", data.frontend, cache, ("train",), seed)
+    crop = data.crop
+    more = load(
+        root,
+        "folders",
+        data.frontend,
+        cache,
+        ("train",),
+        seed,
+        seconds=crop.seconds,
+        center=crop.center,
+        complete=False,
+    )
     here, there = data.train.features, more.train.features
     if here.shape[1:] != there.shape[1:]:
         raise DataError(

@@ -35,20 +35,24 @@ class Progress:
         self.batch = batch
         self.quiet = quiet
         self._live = not quiet and sys.stderr.isatty()
-        self._began = time.monotonic()
+        self._began: float | None = None
         self._done = 0
         self._shown = 0.0
 
     def step(self, epoch: int, batch: int, loss: float) -> None:
         """After batch number ``batch`` (from 0) of ``epoch`` (from 0)."""
-        self._done += 1
         now = time.monotonic()
+        if self._began is None:
+            # the first batch waits for the graph to be compiled, which no other does
+            self._began = now
+            return
+        self._done += 1
         if not self._live or now - self._shown < 0.5:
             return
         self._shown = now
         left = (self.epochs - epoch) * self.n_batches - batch - 1
         seconds = (now - self._began) / self._done
-        rate = f"{self.batch / seconds:,.0f} sequences/s"
+        rate = f"{self.batch / seconds:,.0f} sequences/s" if seconds else ""
         sys.stderr.write(
             f"\repoch {epoch + 1}/{self.epochs}  {(batch + 1) / self.n_batches:4.0%}  "
             f"loss {loss:.3f}  {rate}  {_clock(left * seconds)} left  "
@@ -59,15 +63,19 @@ class Progress:
         """After a whole epoch, with its row of the history and what it came to, in words."""
         if self.quiet:
             return
-        elapsed = time.monotonic() - self._began
-        per_epoch = elapsed / max(1.0, self._done / self.n_batches)
-        left = (self.epochs - row["epoch"]) * per_epoch
+        left = (self.epochs - row["epoch"]) * self._per_epoch(row)
         start = "\r\x1b[K" if self._live else ""
         sys.stderr.write(
             f"{start}epoch {row['epoch']:.0f}/{self.epochs}  loss {row['loss']:.4f}  "
             f"{told}  {row['seconds']:.0f} s  {_clock(left)} left\n"
         )
         sys.stderr.flush()
+
+    def _per_epoch(self, row: Mapping[str, float]) -> float:
+        """Seconds of an epoch, without those in which the graph was compiled."""
+        if self._began is None or not self._done:
+            return row["seconds"]
+        return (time.monotonic() - self._began) * self.n_batches / self._done
 
 
 def _clock(seconds: float) -> str:

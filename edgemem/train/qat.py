@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,10 @@ from typing import Any, ClassVar
 
 from edgemem.cells import Cell
 from edgemem.errors import ConfigError, UnknownNameError
+from edgemem.quantize.prepare import absorbed
+from edgemem.quantize.rounding import sources
 from edgemem.quantize.scheme import WEIGHTS, Scheme
+from edgemem.reading import DamageError, read_bytes, read_json
 from edgemem.train.last import LastPart
 
 
@@ -48,16 +50,19 @@ class Qat(LastPart):
         return {**super().to_dict(), "layers": dict(self.layers)}
 
     def check(self, cell: Cell, params: Mapping[str, Any]) -> None:
-        """Refuse names that no matrix of ``cell`` has.
+        """Refuse names that no matrix of ``cell`` has, and a cell that cannot go on in this form.
 
         Raises
         ------
         UnknownNameError
+        UnsupportedOpError
+            If an array of the form that is trained comes from no array of the network.
         """
         matrices = [name for name, shape in cell.params.items() if len(shape) == 2]
         for name in self.layers:
             if name not in matrices:
                 raise UnknownNameError("trained matrix", name, matrices)
+        sources(absorbed(cell, params).cell)
 
 
 def read_layers(path: Path) -> dict[str, int]:
@@ -71,8 +76,8 @@ def read_layers(path: Path) -> dict[str, int]:
         If the file holds something else.
     """
     try:
-        found = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = read_json(read_bytes(path))
+    except (OSError, DamageError) as error:
         raise ConfigError(f"{path}: no JSON file that can be read ({error})") from error
     if isinstance(found, dict):
         found = found.get("layers", found)

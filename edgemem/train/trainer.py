@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from edgemem.errors import TrainingError
 from edgemem.ops import Array
-from edgemem.train.checkpoint import Checkpoint
+from edgemem.train.checkpoint import Checkpoint, check_arrays
 from edgemem.train.fused import Fused
 from edgemem.train.network import FusedNetwork, fused_network
 from edgemem.train.progress import Progress
@@ -125,7 +125,7 @@ def train(
     TrainingError
         If the loss is no longer a number, or the checkpoint belongs to another run.
     """
-    state = Checkpoint.load(checkpoint, identity) if resume else None
+    state = _loaded(checkpoint, identity, lesson) if resume else None
     if state is not None and state.epochs >= lesson.epochs:
         return Trained(dict(state.best), tuple(dict(row) for row in state.history))
     with simulated(make_layer(), lesson.batch, lesson.seed) as (simulator, network):
@@ -135,6 +135,19 @@ def train(
             session.restore(state)
         session.train(checkpoint, identity, quiet, watch)
     return Trained(session.best, tuple(session.history))
+
+
+def _loaded(path: Path, identity: Mapping[str, Any], lesson: Lesson) -> Checkpoint:
+    """The checkpoint of a run, whose history is one of this lesson."""
+    state = Checkpoint.load(path, identity)
+    try:
+        for row in state.history:
+            lesson.score(row)
+    except KeyError as error:
+        raise TrainingError(
+            f"{path} is damaged: its history lacks {error}; remove it and start again"
+        ) from error
+    return state
 
 
 @contextmanager
@@ -176,12 +189,14 @@ class _Session:
     def restore(self, state: Checkpoint) -> None:
         """Put everything back as it was after the epoch of a checkpoint."""
         variables = self.variables()
-        shapes = {str(i): tuple(v.shape) for i, v in enumerate(variables)}
-        if shapes != {name: array.shape for name, array in state.variables.items()}:
+        kinds = {str(i): (tuple(v.shape), v.dtype.name) for i, v in enumerate(variables)}
+        there = {name: (array.shape, str(array.dtype)) for name, array in state.variables.items()}
+        if kinds != there:
             raise TrainingError(
                 "the checkpoint was written by another version of edgemem or TensorFlow; "
                 "go on with that one, or remove the checkpoint and start again"
             )
+        check_arrays(state.best, {n: a.shape for n, a in self.network.layer.trained().items()})
         for place, variable in enumerate(variables):
             variable.assign(state.variables[str(place)])
         self.best = {name: np.asarray(a) for name, a in state.best.items()}
@@ -199,9 +214,9 @@ class _Session:
             found = lesson.judge(self.simulator, self.network, epoch)
             seconds = round(time.monotonic() - began, 3)
             row = {"epoch": epoch + 1, "loss": loss, **found, "seconds": seconds}
-            if lesson.score(row) > max(map(lesson.score, self.history), default=-math.inf):
-                self.best = self.network.layer.trained()
             self.history.append(row)
+            if best_row(self.history, lesson) is row:
+                self.best = self.network.layer.trained()
             variables = {str(i): v.numpy() for i, v in enumerate(self.variables())}
             Checkpoint(identity, variables, self.best, tuple(self.history)).save(checkpoint)
             progress.epoch(row, lesson.told(row))
@@ -234,7 +249,19 @@ class _Session:
 
 def best_row(history: Sequence[Mapping[str, float]], lesson: Lesson) -> Mapping[str, float]:
     """The row of the epoch whose arrays were kept."""
-    return max(history, key=lesson.score)
+    return best_by(history, lesson.score)
+
+
+def best_by(
+    history: Sequence[Mapping[str, float]], score: Callable[[Mapping[str, float]], float]
+) -> Mapping[str, float]:
+    """The row with the best score; among equals the one with the least loss, on validation data
+    where it was measured, and then the first."""
+
+    def standing(row: Mapping[str, float]) -> tuple[float, float]:
+        return score(row), -row.get("validation_loss", row["loss"])
+
+    return max(history, key=standing)
 
 
 def diverged(what: str, epoch: int) -> TrainingError:

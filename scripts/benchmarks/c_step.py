@@ -22,8 +22,10 @@ import numpy as np
 
 from edgemem import artefact, conversion, pretrained, target
 from edgemem.model import load
+from edgemem.quantize.stored import read_program
 from edgemem_c import names
 from edgemem_c.compiler import load_library
+from edgemem_c.runner import PREFIX, compiled_sources
 
 STEPS = 200
 """Calls of each kind in a round."""
@@ -54,11 +56,9 @@ class Loop:
 
     def __init__(self, opened: artefact.Artefact, inputs: Any) -> None:
         facts = opened.manifest[names.FACTS]
-        prefix = facts["prefix"]
-        wanted = (names.header(prefix), names.source(prefix), names.weights(prefix))
-        sources = {name: opened.part(name).decode("ascii") for name in wanted}
+        sources = dict(compiled_sources(read_program(opened)).texts)
         loop = "#define _POSIX_C_SOURCE 199309L\n" + LOOP
-        sources["loop.c"] = loop.format(prefix=prefix, PREFIX=prefix.upper())
+        sources["loop.c"] = loop.format(prefix=PREFIX, PREFIX=PREFIX.upper())
         library = load_library(sources, [], opened.origin)
         self._loop = library.host_loop
         self._loop.restype = ctypes.c_double

@@ -11,6 +11,7 @@ words (the Arabic set), by the decisions that stay those of the recordings as th
 blocker. Of those with an offset the blocker must keep as many as it can.
 
 usage: offset.py TEST NETWORK ... [--clips 480] [--seed 0] [--pole 0.995] [--json FILE]
+       offset.py FILE --table       the table of docs/listen.md from such a file
        offset.py RECORDINGS NETWORK ... --poles 0.98 0.99 0.995 0.998 0.999 [--json FILE]
 
 TEST is the folder of the official test archive. NETWORK is a file or a pretrained name.
@@ -19,7 +20,9 @@ TEST is the folder of the official test archive. NETWORK is a file or a pretrain
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -150,19 +153,49 @@ def agreements(network: Network, clips: list[Clip], poles: list[float]) -> dict[
     return rows
 
 
+def table(found: dict[str, Any]) -> str:
+    """Accuracy by condition: clip by clip / as one stream."""
+    names = list(found["networks"])
+    lines = [
+        "| sound | " + " | ".join(f"`{n}` without | with" for n in names) + " |",
+        "| --- |" + " --- | --- |" * len(names),
+    ]
+    for condition in found["networks"][names[0]]:
+        cells = []
+        for name in names:
+            row = found["networks"][name][condition]
+            for kind in ("without", "with"):
+                both = (f"{100 * row[f'{way} {kind}']:.1f}" for way in ("clips", "stream"))
+                cells.append(f"{' / '.join(both)} %")
+        lines.append(f"| {condition} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("networks", nargs="+")
+    parser.add_argument("networks", nargs="*")
     parser.add_argument("--clips", type=int, default=480)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pole", type=float, default=POLE)
     parser.add_argument("--poles", type=float, nargs="+")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
-    found: dict[str, Any] = {"clips": options.clips, "seed": options.seed, "networks": {}}
+    if options.table:
+        print(table(json.loads(options.data.read_text(encoding="utf-8"))))
+        return
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    found: dict[str, Any] = {
+        "command": f"scripts/benchmarks/offset.py {options.data.name} {' '.join(options.networks)}",
+        "date": str(datetime.date.today()),
+        "commit": commit.stdout.strip(),
+        "clips": options.clips,
+        "seed": options.seed,
+        "networks": {},
+    }
     for name in options.networks:
         network = open_network(name)
         labels = None if options.poles else network.labels

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from edgemem.ops import OP_NAMES
-from edgemem.target import Converted, IntegerOptions, Tolerance, rounding_tolerance
+from edgemem.target import Converted, IntegerOptions, Tolerance, finer_integers, rounding_tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -31,11 +31,15 @@ class CTarget:
     summary: ClassVar[str] = "C99 for microcontrollers: no heap, no floating point"
     ops: ClassVar[frozenset[str]] = OP_NAMES
     integer: ClassVar[bool] = True
+    training: ClassVar[str] = "--qat"
     Options: ClassVar[type[COptions]] = COptions
 
     def tolerance(self, options: COptions, trained: Scheme | None = None) -> Tolerance:
         # integers are the same everywhere: a replay must not differ at all
         return rounding_tolerance(options, trained).replayed_within(0.0)
+
+    def remedies(self, options: COptions) -> tuple[str, ...]:
+        return finer_integers(options)
 
     def convert(self, model: Source, options: COptions, calibration: Features) -> Converted:
         from .convert import convert

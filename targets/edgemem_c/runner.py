@@ -5,19 +5,23 @@ from __future__ import annotations
 import ctypes
 import itertools
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from edgemem.errors import ArtefactError, ShapeError
 from edgemem.frontend import FrontEnd
 from edgemem.ir.values import Values
-from edgemem.quantize.program import Integers, Tensor
+from edgemem.quantize.program import Integers, Program, Tensor
 from edgemem.quantize.stored import read_program
+from edgemem.reading import DamageError
 from edgemem.runtime.rule import DetectorConfig
+from edgemem.shapes import FLAG, TEXT, Record, Text
 
 from . import names
-from .compiler import find_compiler, load_library
+from .compiler import load_library
 from .parts import render
 from .sources import Sources, sources_of
 
@@ -27,14 +31,23 @@ if TYPE_CHECKING:
     from edgemem.artefact import Artefact
     from edgemem.target import Features
 
+T = TypeVar("T")
+
+PREFIX = "network"
+"""Begins every global name of what is compiled here."""
+
+FACTS = Record({"title": Text(4096), "prefix": TEXT, "hears": FLAG}, more=True)
+
 _PREFIX = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class CRunner:
     """See :class:`edgemem.target.Runner` and :class:`edgemem.target.Inspectable`.
 
-    No code of a file is run. The sources are written anew from the program that is stored beside
-    them; those in the file must be the same, byte for byte.
+    No code of a file is run, and nothing of it reaches a compiler as text. The sources in the file
+    must be, byte for byte, what edgemem writes for the program that is stored beside them. What is
+    compiled is written of that program under names of this module's own: of the file there are
+    numbers in it alone, each of which was checked to be one.
 
     Parameters
     ----------
@@ -43,14 +56,15 @@ class CRunner:
 
     def __init__(self, artefact: Artefact) -> None:
         self._origin = artefact.origin
-        self._written = _written_anew(artefact)
-        self.program = self._written.program
+        self.program = _checked(artefact)
+        self._written = compiled_sources(self.program)
+        self._names = dict(zip(self._written.program.tensors, self.program.tensors))
         tensors = self.program.tensors
         self.n_in, self.n_out = self.program.n_in, self.program.n_out
         self.input_format = tensors[self.program.input].form
         self.output_format = tensors[self.program.output].form
         self._library = self._load()
-        self.engine = f"C, {find_compiler()[0]}"
+        self.engine = "C, compiled here"
         self.output_scale = float(self.output_format.scale)
         size = int(self._library.host_state_size())
         self._state, self._before = ((ctypes.c_int64 * (size // 8 + 1))() for _ in range(2))
@@ -67,7 +81,7 @@ class CRunner:
         self.reset()
 
     def reset(self) -> None:
-        getattr(self._library, f"{self._written.prefix}_reset")(ctypes.c_void_p(self._addresses[0]))
+        getattr(self._library, f"{PREFIX}_reset")(ctypes.c_void_p(self._addresses[0]))
         self._stepped = False
 
     def step(self, x: Features) -> Features:
@@ -90,8 +104,8 @@ class CRunner:
         """The integers of every state, by its name in the network."""
         found = {}
         held = bytes(self._state)
-        for number, name in enumerate(self._written.network.step.states.values()):
-            offset = int(self._library.host_member(number))
+        for number, plain in enumerate(self._written.network.step.states.values()):
+            offset, name = int(self._library.host_member(number)), self._names[plain]
             found[name] = _cut(held, offset, self.program.tensors[name])
         return found
 
@@ -102,7 +116,8 @@ class CRunner:
         """
         if not self._stepped:
             return {}
-        tensors, traced = self.program.tensors, self._written.network.step.traced
+        tensors = self.program.tensors
+        traced = [self._names[plain] for plain in self._written.network.step.traced]
         sizes = [int(np.prod(tensors[n].shape)) * tensors[n].form.bits // 8 for n in traced]
         starts = list(itertools.accumulate(sizes, initial=0))
         library = self._load(starts)
@@ -110,7 +125,7 @@ class CRunner:
         ctypes.memmove(state, self._before, ctypes.sizeof(state))
         address = ctypes.c_void_p(ctypes.addressof(state))
         arguments = (address, *map(ctypes.c_void_p, self._addresses[2:4]))
-        getattr(library, f"{self._written.prefix}_step")(*arguments)
+        getattr(library, f"{PREFIX}_step")(*arguments)
         results = (ctypes.c_char * starts[-1]).in_dll(library, "host_trace").raw
         kinds = {op.output: op.kind for op in self.program.operations}
         form = self.input_format
@@ -124,10 +139,9 @@ class CRunner:
     def _load(self, starts: Sequence[int] = ()) -> ctypes.CDLL:
         """The library; with a place for each result, one that keeps them there."""
         sources = {**self._written.texts, "host.c": self._host()}
-        prefix = self._written.prefix
         flags: list[str] = []
         if starts:
-            sources["trace.h"] = render("trace.h.in", PREFIX=prefix.upper())
+            sources["trace.h"] = render("trace.h.in", PREFIX=PREFIX.upper())
             sources["host.c"] += (
                 f"\nunsigned char host_trace[{starts[-1]}];\n"
                 f"const unsigned int host_trace_at[] = {{{', '.join(map(str, starts))}}};\n"
@@ -139,13 +153,13 @@ class CRunner:
         return library
 
     def _host(self) -> str:
-        form, prefix = self.input_format, self._written.prefix
+        form = self.input_format
         members = self._written.network.step.states
-        offsets = [f"offsetof({prefix}_state, {member})" for member in members]
+        offsets = [f"offsetof({PREFIX}_state, {member})" for member in members]
         return render(
             "host.c.in",
-            prefix=prefix,
-            PREFIX=prefix.upper(),
+            prefix=PREFIX,
+            PREFIX=PREFIX.upper(),
             # a 32-bit float is exact in hexadecimal
             input_scale=f"{float(form.scale).hex()}F",
             output_scale=f"{float(self.output_format.scale).hex()}F",
@@ -162,37 +176,74 @@ def _cut(held: bytes, offset: int, tensor: Tensor) -> Integers:
     return values.reshape(tensor.shape)
 
 
-def _written_anew(artefact: Artefact) -> Sources:
-    """The sources of the program in the file, if they are those in the file."""
+def compiled_sources(program: Program) -> Sources:
+    """What is compiled to run ``program``: numbers of it, and names of this module's own."""
+    labels = [f"label {number}" for number in range(program.n_out)]
+    return sources_of(_numbered(program), "", labels, PREFIX, None)
+
+
+def _numbered(program: Program) -> Program:
+    """``program`` with names of our own, in the same order."""
+    names = {name: f"t{number}" for number, name in enumerate(program.tensors)}
+    arrays = {name: f"a{number}" for number, name in enumerate(program.arrays)}
+
+    def renamed(values: Mapping[str, T], table: Mapping[str, str]) -> dict[str, T]:
+        return {table[name]: value for name, value in values.items()}
+
+    operations = tuple(
+        replace(
+            op,
+            output=names[op.output],
+            inputs=tuple(names[name] for name in op.inputs),
+            arrays={role: arrays[name] for role, name in op.arrays.items()},
+        )
+        for op in program.operations
+    )
+    return Program(
+        tensors=renamed(program.tensors, names),
+        operations=operations,
+        arrays=renamed(program.arrays, arrays),
+        constants=renamed(program.constants, names),
+        weights=renamed(program.weights, arrays),
+        states={names[state]: names[after] for state, after in program.states.items()},
+        input=names[program.input],
+        output=names[program.output],
+    )
+
+
+def _checked(artefact: Artefact) -> Program:
+    """The program in the file, if the sources beside it are what edgemem writes for it."""
     program = read_program(artefact)
+    facts: dict[str, Any] = artefact.manifest.get(names.FACTS, {})
     try:
-        facts = artefact.manifest[names.FACTS]
-        title, prefix, hears = str(facts["title"]), str(facts["prefix"]), bool(facts["hears"])
-    except (KeyError, TypeError) as error:
+        FACTS.check(facts, names.FACTS)
+    except DamageError as error:
         raise ArtefactError(
-            f"{artefact.origin}: the manifest lacks what C needs ({error!r}); convert again"
+            f"{artefact.origin}: the manifest lacks what C needs ({error}); convert again"
         ) from error
+    prefix = facts["prefix"]
     if not _PREFIX.fullmatch(prefix):
         raise ArtefactError(
             f"{artefact.origin}: {prefix!r} is no name for C; convert the model again"
         )
-    written = sources_of(program, title, artefact.labels, prefix, _ears(artefact, hears))
+    ears = _ears(artefact, facts["hears"])
+    written = sources_of(program, facts["title"], artefact.labels, prefix, ears)
     for name, text in written.texts.items():
         if artefact.part(name) != text.encode("ascii"):
             raise ArtefactError(
                 f"{artefact.origin}: {name} is not what this edgemem writes for its program, and "
                 "it runs no other code; compile the sources yourself, or convert the model again"
             )
-    return written
+    return program
 
 
 def _ears(artefact: Artefact, hears: bool) -> tuple[FrontEnd, DetectorConfig] | None:
     if not hears:
         return None
-    try:
-        frontend, detector = artefact.manifest["frontend"], artefact.manifest["detector"]
-    except KeyError as error:
+    manifest = artefact.manifest
+    missing = [name for name in ("frontend", "detector") if name not in manifest]
+    if missing:
         raise ArtefactError(
-            f"{artefact.origin}: the manifest lacks its {error}; convert the model again"
-        ) from error
-    return FrontEnd.from_dict(frontend), DetectorConfig.from_dict(detector)
+            f"{artefact.origin}: the manifest lacks its {missing[0]}; convert the model again"
+        )
+    return FrontEnd.from_dict(manifest["frontend"]), DetectorConfig.from_dict(manifest["detector"])

@@ -183,7 +183,8 @@ class _Emitter:
 
     def _layer(self, kind: str, values: Mapping[str, int | str]) -> str:
         name = f"layer_{len(self._layers)}"
-        fields = ", ".join(str(value) for value in values.values())
+        # an expression of ours, or a number and nothing else
+        fields = ", ".join(v if isinstance(v, str) else str(int(v)) for v in values.values())
         self._layers.append(f"static const {kind} {name} = {{{fields}}};\n")
         self._layer_bytes += 4 * len(values)
         return f"&{name}"

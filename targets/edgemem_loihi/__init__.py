@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgemem.errors import ConfigError
 from edgemem.ops import OP_NAMES
-from edgemem.target import Converted, IntegerOptions, Tolerance, rounding_tolerance
+from edgemem.target import Converted, IntegerOptions, Tolerance, finer_integers, rounding_tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from edgemem.target import Features, Runner, Source
 
 Profile = Literal["loihi2", "loihi1"]
+
+MOST_LEVELS = 30
+
+LONGEST_WINDOW = 64
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,14 @@ class LoihiOptions(IntegerOptions):
     )
 
     def __post_init__(self) -> None:
-        if not 2 <= self.levels <= 30 or self.levels % 2:
-            raise ConfigError(f"levels {self.levels}: expected an even number from 2 to 30")
-        if not 2 <= self.window <= 64 or self.window & (self.window - 1):
-            raise ConfigError(f"window {self.window}: expected a power of two from 2 to 64")
+        if not 2 <= self.levels <= MOST_LEVELS or self.levels % 2:
+            raise ConfigError(
+                f"levels {self.levels}: expected an even number from 2 to {MOST_LEVELS}"
+            )
+        if not 2 <= self.window <= LONGEST_WINDOW or self.window & (self.window - 1):
+            raise ConfigError(
+                f"window {self.window}: expected a power of two from 2 to {LONGEST_WINDOW}"
+            )
         if not 0.0 <= self.threshold < 10.0:
             raise ConfigError(
                 f"threshold {self.threshold}: a share of how far values move; expected 0 or more, "
@@ -82,6 +90,7 @@ class LoihiTarget:
     ops: ClassVar[frozenset[str]] = OP_NAMES
     # with the default options: the profile loihi2, every change sent
     integer: ClassVar[bool] = True
+    training: ClassVar[str] = ""
     Options: ClassVar[type[LoihiOptions]] = LoihiOptions
 
     def tolerance(self, options: LoihiOptions, trained: Scheme | None = None) -> Tolerance:
@@ -93,12 +102,16 @@ class LoihiTarget:
         rounded = rounding_tolerance(options, trained).replayed_within(0.0)
         # every value that a product reads may be off by `threshold` of its spread, and errors of
         # several layers meet in a logit: up to 1.4 times the threshold in the pretrained networks,
-        # whose decisions change in 1 clip of 100 at 0.1 and in 10 of 100 at 0.5
-        return replace(
-            rounded,
-            distance=rounded.distance + 2.0 * options.threshold,
-            agreement=max(0.0, rounded.agreement - 0.25 * options.threshold),
-        )
+        # whose decisions change in 1 clip of 100 at 0.1 and in 10 of 100 at 0.5. As much as 0.2 of
+        # it is allowed at any threshold: what a coarse form may lose, a finer one may as well
+        return replace(rounded, distance=rounded.distance + 0.4, agreement=rounded.agreement - 0.05)
+
+    def remedies(self, options: LoihiOptions) -> tuple[str, ...]:
+        if options.profile == "loihi1":
+            levels = ("a greater --levels",) if options.levels < MOST_LEVELS else ()
+            return (*levels, "a longer --window") if options.window < LONGEST_WINDOW else levels
+        lower = ("a smaller --threshold",) if options.threshold else ()
+        return (*lower, *finer_integers(options))
 
     def convert(self, model: Source, options: LoihiOptions, calibration: Features) -> Converted:
         if options.profile == "loihi1":

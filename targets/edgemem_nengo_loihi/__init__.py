@@ -45,6 +45,7 @@ class NengoLoihiTarget:
         {"matvec", "add", "sub", "scale", "split", "merge", "slice"}
     )
     integer: ClassVar[bool] = False
+    training: ClassVar[str] = ""
     Options: ClassVar[type[NengoLoihiOptions]] = NengoLoihiOptions
 
     def tolerance(self, options: NengoLoihiOptions, trained: Scheme | None = None) -> Tolerance:
@@ -52,6 +53,9 @@ class NengoLoihiTarget:
         # in error, and no more neurons help much (its issue 155); a decision in five may differ
         # where a network was never trained to be sure. Its emulator itself is integers.
         return Tolerance(distance=0.35, agreement=0.8, replay=1e-6)
+
+    def remedies(self, options: NengoLoihiOptions) -> tuple[str, ...]:
+        return ("more --neurons", "more --steps")
 
     def convert(
         self, model: Source, options: NengoLoihiOptions, calibration: Features

@@ -34,6 +34,7 @@ class NengoLoihiRunner:
 
     def __init__(self, artefact: Artefact) -> None:
         self.engine = f"nengo-loihi {_version()}, emulator"
+        self._origin = artefact.origin
         self._arrays = artefact.arrays(NETWORK)
         _check(self._arrays, artefact.origin)
         self.n_in = len(self._arrays["radius"])
@@ -55,8 +56,19 @@ class NengoLoihiRunner:
         if x.shape != (self.n_in,):
             raise ShapeError(f"step: got an input of shape {x.shape}, expected ({self.n_in},)")
         if self._simulation is None:
-            self._simulation = Simulation(self._arrays)
+            self._simulation = self._built()
         return np.asarray(self._simulation.frame(x), np.float32)
+
+    def _built(self) -> Simulation:
+        from nengo.exceptions import NengoException
+
+        try:
+            return Simulation(self._arrays)
+        except (NengoException, AssertionError, ArithmeticError, ValueError) as error:
+            raise ArtefactError(
+                f"{self._origin}: NengoLoihi cannot build its network ({error}); convert the model "
+                "again, with fewer neurons"
+            ) from error
 
 
 def _version() -> str:
@@ -68,8 +80,11 @@ def _version() -> str:
 
 
 def _check(arrays: dict[str, Any], origin: str) -> None:
-    """Refuse arrays that are missing or whose sizes do not meet."""
+    """Refuse arrays that are missing, whose sizes do not meet, or that hold no numbers."""
     try:
+        for name, (low, high) in _NUMBERS.items():
+            if arrays[name].shape != () or not low <= arrays[name] <= high:
+                raise ValueError(f"a number {name!r} from {low:g} to {high:g}")
         sizes = {name: arrays[f"{name}/decoders"].shape for name in groups(arrays)}
         fits = arrays["radius"].shape == (sum(sizes[name][0] for name in relays(arrays)),)
         fits &= arrays["output/weights"].shape == (
@@ -83,10 +98,21 @@ def _check(arrays: dict[str, Any], origin: str) -> None:
             for source in sizes:
                 transform = arrays[f"transform/{source}/{target}"]
                 fits &= transform.shape == (sizes[target][0], sizes[source][0])
-        fits &= all(arrays[name].shape == () for name in ("steps", "dt", "tau"))
+        fits &= all(np.isfinite(array).all() for array in arrays.values())
+        fits &= bool((arrays["radius"] > 0).all())
     except (KeyError, ValueError, TypeError) as error:
         raise ArtefactError(
             f"{origin}: {NETWORK} lacks {error}; convert the model again"
         ) from error
     if not fits:
         raise ArtefactError(f"{origin}: arrays of {NETWORK} do not fit; convert the model again")
+
+
+_NUMBERS = {
+    "relays": (1, 256),
+    "groups": (0, 256),
+    "steps": (1, 1 << 16),
+    "dt": (1e-6, 1.0),
+    "tau": (1e-6, 1e3),
+}
+"""Arrays of one number, and their ranges."""

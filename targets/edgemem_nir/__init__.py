@@ -88,13 +88,17 @@ class NirTarget:
     summary: ClassVar[str] = "a file that neuromorphic simulators read (NIR)"
     ops: ClassVar[frozenset[str]] = OP_NAMES - {"sigmoid"}
     integer: ClassVar[bool] = False
+    training: ClassVar[str] = ""
     Options: ClassVar[type[NirOptions]] = NirOptions
 
     def tolerance(self, options: NirOptions, trained: Scheme | None = None) -> Tolerance:
         # half a level in each unit is 0.07 to 0.14 of a trained network's logits at 64 levels;
-        # networks without activations are within 1e-6, whatever the levels
-        distance = float(np.clip(0.2 * 64 / options.levels, 0.05, 0.8))
-        return Tolerance(distance, agreement=0.95 if options.levels >= 32 else 0.9, replay=0.05)
+        # networks without activations are within 1e-6, whatever the levels. The same for all
+        # levels: what a coarse form may lose, a finer one may as well
+        return Tolerance(distance=0.4, agreement=0.9, replay=0.05)
+
+    def remedies(self, options: NirOptions) -> tuple[str, ...]:
+        return ("a greater --levels",) if options.levels < MOST_LEVELS else ()
 
     def refusal(self, graph: Graph) -> str:
         """Why NIR cannot say ``graph`` (:class:`edgemem.target.Explaining`)."""

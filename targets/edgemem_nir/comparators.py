@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgemem.errors import UnsupportedOpError
 from edgemem.ops import Array
 
 COUNTED = frozenset({"relu", "tanh"})
@@ -59,5 +60,7 @@ def staircase(op: str, peaks: Array, levels: int) -> Staircase:
     if op == "relu":
         height = peaks / levels
         return Staircase(height[:, None] * middles, height, 0.0)
+    if op != "tanh":
+        raise UnsupportedOpError(f"nir: no comparators stand for {op}")
     height = np.full(len(peaks), 2.0 / levels)
     return Staircase(np.arctanh(height[:, None] * middles - 1.0), height, -1.0)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +16,13 @@ from edgemem.errors import ArtefactError, GraphError, MissingExtraError
 from edgemem.files import DAMAGE
 
 from .network import DEFAULTS, FIELDS, Edge, Network, Node
+
+_UNPACKED = 1 << 24
+_TIMES = 3
+"""Bytes that one data set may have, or times the size of its file."""
+
+_ROOM = 160 << 20
+"""Bytes that reading a file may take altogether."""
 
 _DEEPEST = 8
 """Graphs within graphs; more are taken for a file whose links go round in a circle."""
@@ -46,7 +56,7 @@ def parse(data: bytes, origin: str) -> Network:
     """
     h5py = _h5py()
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
+        with _little_memory(), h5py.File(io.BytesIO(data), "r") as file:
             if "node" not in file:
                 raise GraphError("no group named 'node'")
             part = _graph(file["node"], "", 0)
@@ -57,6 +67,31 @@ def parse(data: bytes, origin: str) -> Network:
         raise ArtefactError(
             f"{origin} is cut short, damaged, or no NIR file ({error}); copy it again"
         ) from error
+
+
+@contextmanager
+def _little_memory() -> Iterator[None]:
+    """Let this process grow by no more than :data:`_ROOM` meanwhile, where the system can.
+
+    HDF5 takes memory by sizes that stand in the file (heaps, headers, trees) before it looks at
+    what is there: one altered byte asks for 4 GB. What it cannot have, it reports as an error.
+    """
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        room = pages * resource.getpagesize() + _ROOM
+        if before[1] != resource.RLIM_INFINITY:
+            room = min(room, before[1])
+        resource.setrlimit(resource.RLIMIT_AS, (room, before[1]))
+    except (ImportError, OSError, ValueError):  # no system with such limits
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _h5py() -> ModuleType:
@@ -100,17 +135,27 @@ def _graph(group: Any, prefix: str, depth: int) -> _Part:
 def _kind(group: Any, name: str) -> str:
     if "type" not in group:
         raise GraphError(f"node {name!r} does not say of which kind it is")
-    return _text(group["type"][()])
+    return _text(_value(group, "type"))
 
 
 def _node(group: Any, name: str) -> Node:
     kind = _kind(group, name)
     wanted = (*FIELDS.get(kind, ()), *DEFAULTS.get(kind, {}))
-    return Node(kind, {key: np.asarray(group[key][()]) for key in wanted if key in group})
+    return Node(kind, {key: np.asarray(_value(group, key)) for key in wanted if key in group})
+
+
+def _value(group: Any, key: str) -> Any:
+    """A data set, if the file has room for what it announces."""
+    dataset = group[key]
+    # packed values, and those that stand for all of an array, take less room than they need
+    size = getattr(dataset, "nbytes", None)
+    if size is None or size > max(_UNPACKED, _TIMES * dataset.file.id.get_filesize()):
+        raise GraphError(f"{key!r} is no array, or announces more values than the file holds")
+    return dataset[()]
 
 
 def _edges(group: Any) -> list[Edge]:
-    edges = np.asarray(group["edges"][()])
+    edges = np.asarray(_value(group, "edges"))
     if not edges.size:
         return []
     return [(_text(source), _text(target)) for source, target in edges]

@@ -14,7 +14,7 @@ from edgemem.ir import INPUT, Graph
 from edgemem.ir import Node as Op
 from edgemem.ir.passes import fold, residual
 from edgemem.ops import Array
-from edgemem.quantize.calibration import check_ranges, observe
+from edgemem.quantize.calibration import observe
 from edgemem.target import Features
 
 from .comparators import COUNTED, staircase
@@ -69,7 +69,6 @@ def lower(
     peaks: dict[str, Array] = {}
     if calibration is not None and any(op.op in COUNTED for op in reduced.nodes):
         observed = observe(reduced, calibration)
-        check_ranges(reduced, observed)
         peaks = {name: seen.peaks for name, seen in observed.items()}
     return _Lowering(reduced, dt, peaks, levels).network()
 

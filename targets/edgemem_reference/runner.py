@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from edgemem.errors import ArtefactError, GraphError
-from edgemem.ir import Graph
 from edgemem.ir.runner import GraphRunner
+from edgemem.ir.stored import read_graph
+from edgemem.reading import DamageError, read_json
 
 from .names import GRAPH, PARAMS
 
@@ -21,8 +21,8 @@ class ReferenceRunner(GraphRunner):
     def __init__(self, artefact: Artefact) -> None:
         text, params = artefact.part(GRAPH), artefact.arrays(PARAMS)
         try:
-            super().__init__(Graph.from_dict(json.loads(text), params))
-        except (ValueError, KeyError, TypeError, GraphError) as error:
+            super().__init__(read_graph(read_json(text), params))
+        except (DamageError, GraphError) as error:
             raise ArtefactError(
                 f"{artefact.origin}: {GRAPH} holds no graph ({error}); convert the model again"
             ) from error

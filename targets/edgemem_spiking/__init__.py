@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from edgemem.ops import OP_NAMES
@@ -11,6 +12,7 @@ from edgemem.target import Converted, Tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
+    from edgemem.ir import Graph
     from edgemem.quantize import Scheme
     from edgemem.target import Features, Runner, Source
 
@@ -44,17 +46,29 @@ class SpikingTarget:
     summary: ClassVar[str] = "spikes on the desktop, counted (edgemem simulate)"
     ops: ClassVar[frozenset[str]] = OP_NAMES
     integer: ClassVar[bool] = False
+    training: ClassVar[str] = "--spiking-aware"
     Options: ClassVar[type[SpikingOptions]] = SpikingOptions
 
     def tolerance(self, options: SpikingOptions, trained: Scheme | None = None) -> Tolerance:
         # a window's counts are as fine as it is long: deep trained networks lose 0.4 of their
         # logits (and half a point) at 64 steps, 0.7 at 32, 0.2 at 128; other scales clip or
-        # coarsen, and the value itself takes more steps than its changes.
+        # coarsen, and the value itself takes more steps than its changes. The same for all of
+        # them: what a coarse form may lose, a finer one may as well.
         # Sums in another order move a spike by one step at most where a drive meets its threshold
-        coarse = max(options.scale, 1.0 / options.scale) * (2.0 if options.code == "rate" else 1.0)
-        share = coarse / options.steps_per_frame
-        agreement = max(0.0, 1.0 - 3.2 * share)
-        return Tolerance(distance=0.1 + 32.0 * share, agreement=agreement, replay=1e-3)
+        return Tolerance(distance=0.8, agreement=0.9, replay=1e-3)
+
+    def remedies(self, options: SpikingOptions) -> tuple[str, ...]:
+        code = ("--code delta",) if options.code == "rate" else ()
+        scale = ("--scale 1",) if options.scale != 1.0 else ()
+        return ("a greater --steps-per-frame", *code, *scale)
+
+    def coarser(self, options: SpikingOptions, graph: Graph) -> Iterator[SpikingOptions]:
+        """One for each shorter window: the steps that are left over do not fire."""
+        from .convert import stages
+
+        depth = stages(graph, options)
+        for window in range(options.steps_per_frame // depth - 1, 0, -1):
+            yield replace(options, steps_per_frame=window * depth)
 
     def convert(self, model: Source, options: SpikingOptions, calibration: Features) -> Converted:
         from .convert import convert

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgemem.files import npz_bytes
+from edgemem.ir.passes import fold, residual
 from edgemem.spiking import prepare
 from edgemem.spiking.network import HOP
+from edgemem.spiking.populations import plan
 from edgemem.target import Converted
 
 from .names import ARRAYS, NETWORK
 
 if TYPE_CHECKING:
+    from edgemem.ir import Graph
     from edgemem.target import Features, Source
 
     from . import SpikingOptions
@@ -30,6 +33,11 @@ def convert(model: Source, options: SpikingOptions, calibration: Features) -> Co
     )
     about, arrays = network.to_parts()
     return Converted(b"", {NETWORK: about, ARRAYS: npz_bytes(arrays)})
+
+
+def stages(graph: Graph, options: SpikingOptions) -> int:
+    """Windows of a frame, one for each stage of populations."""
+    return plan(residual(fold(graph)), options.input_spikes).depth
 
 
 def _hop(model: Source) -> float:

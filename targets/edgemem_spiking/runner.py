@@ -10,6 +10,7 @@ import numpy as np
 from edgemem.errors import ArtefactError, ConfigError, GraphError, ShapeError
 from edgemem.ir import INPUT
 from edgemem.ir.values import Values
+from edgemem.reading import DamageError
 from edgemem.spiking import Frames, SpikingNetwork, simulate
 
 from .names import ARRAYS, NETWORK
@@ -37,7 +38,7 @@ class SpikingRunner:
         try:
             text, arrays = artefact.part(NETWORK), artefact.arrays(ARRAYS)
             self.network = SpikingNetwork.from_parts(text, arrays)
-        except (GraphError, ConfigError) as error:
+        except (DamageError, GraphError, ConfigError) as error:
             raise ArtefactError(
                 f"{artefact.origin}: {NETWORK} holds no network ({error}); convert the model again"
             ) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from edgemem.errors import ConfigError, MissingExtraError
 from edgemem.ops import OP_NAMES
-from edgemem.target import Converted, Tolerance, Weights, rounding_tolerance
+from edgemem.target import Converted, Tolerance, Weights, finer_integers, rounding_tolerance
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -53,10 +53,16 @@ class TFLiteTarget:
     summary: ClassVar[str] = "integer or float TFLite, for any machine with an interpreter of it"
     ops: ClassVar[frozenset[str]] = OP_NAMES
     integer: ClassVar[bool] = True
+    training: ClassVar[str] = "--qat"
     Options: ClassVar[type[TFLiteOptions]] = TFLiteOptions
 
     def tolerance(self, options: TFLiteOptions, trained: Scheme | None = None) -> Tolerance:
         return FLOATS if options.quantize == "none" else rounding_tolerance(options, trained)
+
+    def remedies(self, options: TFLiteOptions) -> tuple[str, ...]:
+        if options.quantize == "none":
+            return ()
+        return (*finer_integers(options), "--quantize none")
 
     def convert(self, model: Source, options: TFLiteOptions, calibration: Features) -> Converted:
         try:

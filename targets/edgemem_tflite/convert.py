@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgemem.artefact import COMMON_PARTS, LABELS
+from edgemem.errors import UnsupportedOpError
 from edgemem.ir.passes import fold
 from edgemem.quantize import build
 from edgemem.quantize.scheme import choose
 from edgemem.quantize.steps import steps
+from edgemem.reading import DamageError
 from edgemem.target import Converted
 
 from .flatbuffer import Program, serialize
@@ -16,6 +18,7 @@ from .lower import lower
 from .lower_float import lower_float
 from .metadata import ENTRY, FileNote, model_metadata
 from .names import NEXT
+from .verifier import check
 
 if TYPE_CHECKING:
     from edgemem.ir import Graph
@@ -34,6 +37,13 @@ def convert(model: Source, options: TFLiteOptions, calibration: Features) -> Con
         scheme = choose(model.scheme, mode, options.weights)
         program = lower(build(graph, scheme, calibration).program)
     payload = serialize(program, {ENTRY: _metadata(model, program)})
+    try:
+        check(payload)  # what is written here must be what is read there
+    except DamageError as error:
+        raise UnsupportedOpError(
+            f"{model.name}: no TFLite file that edgemem opens holds this network ({error}); "
+            "make it smaller or take another target"
+        ) from error
     return Converted(payload, facts={"quantize": mode, "states": _states(graph, program)})
 
 

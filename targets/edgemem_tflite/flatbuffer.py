@@ -1,7 +1,7 @@
 """A TFLite model written straight into its flatbuffer, without TensorFlow's converter.
 
-Field numbers and enumerations come from the published schema (``schema.fbs``, version 3) through
-the packages ``tflite`` and ``flatbuffers``.
+Fields are written through the packages ``tflite`` and ``flatbuffers``; which numbers operators,
+options and types have is in :mod:`.operators` and :mod:`.schema`, where who reads a file looks too.
 """
 
 from __future__ import annotations
@@ -18,18 +18,8 @@ from numpy.typing import NDArray
 from edgemem.quantize import Format
 
 from .names import SIGNATURE
-
-SCHEMA_VERSION = 3
-IDENTIFIER = b"TFL3"
-ALIGNMENT = 16
-
-TYPES: Mapping[str, int] = {
-    "float32": tflite.TensorType.FLOAT32,
-    "int8": tflite.TensorType.INT8,
-    "int16": tflite.TensorType.INT16,
-    "int32": tflite.TensorType.INT32,
-    "int64": tflite.TensorType.INT64,
-}
+from .operators import OPERATORS
+from .schema import ALIGNMENT, IDENTIFIER, OPTIONS, TYPES, VERSION
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,7 @@ class Tensor:
     name : str
     shape : tuple of int
     dtype : str
-        A key of :data:`TYPES`.
+        A key of :data:`.schema.TYPES`.
     format : Format, optional
         Scales and zero point of a quantised tensor; several scales run along axis 0.
     data : array, optional
@@ -57,13 +47,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """One operator over the tensors of those numbers; -1 stands for an input left out."""
+    """One operator over the tensors of those numbers, with the fields of its options."""
 
     code: str
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: str = ""
     fields: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -112,7 +101,7 @@ class _Writer:
         description = b.CreateSharedString(program.description)
         stored = self._offsets([self._buffer(data) for data in contents])
         b.StartObject(8)
-        tflite.ModelAddVersion(b, SCHEMA_VERSION)
+        tflite.ModelAddVersion(b, VERSION)
         tflite.ModelAddOperatorCodes(b, operator_codes)
         tflite.ModelAddSubgraphs(b, graph)
         tflite.ModelAddDescription(b, description)
@@ -178,23 +167,23 @@ class _Writer:
         tflite.OperatorAddInputs(b, inputs)
         tflite.OperatorAddOutputs(b, outputs)
         if options is not None:
-            kind = getattr(tflite.BuiltinOptions, op.options)
-            tflite.OperatorAddBuiltinOptionsType(b, kind)
+            tflite.OperatorAddBuiltinOptionsType(b, OPTIONS[OPERATORS[op.code].options])
             tflite.OperatorAddBuiltinOptions(b, options)
         return int(tflite.OperatorEnd(b))
 
     def _options(self, op: Op) -> int | None:
-        if not op.options:
+        table = OPERATORS[op.code].options
+        if not table:
             return None
-        getattr(tflite, f"{op.options}Start")(self._b)
+        getattr(tflite, f"{table}Start")(self._b)
         for name, value in op.fields.items():
-            add: Callable[[Any, int], None] = getattr(tflite, f"{op.options}Add{name}")
+            add: Callable[[Any, int], None] = getattr(tflite, f"{table}Add{name}")
             add(self._b, value)
-        return int(getattr(tflite, f"{op.options}End")(self._b))
+        return int(getattr(tflite, f"{table}End")(self._b))
 
     def _operator_code(self, code: str, version: int) -> int:
         b = self._b
-        number = getattr(tflite.BuiltinOperator, code)
+        number = OPERATORS[code].number
         tflite.OperatorCodeStart(b)
         # Readers from before schema 3a look at the 8-bit field only.
         tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ArtefactError, MissingExtraError
+from edgemem.errors import ArtefactError, MissingExtraError, PackageError
+from edgemem.runtime import packages
 
 from . import xnnpack
 from .names import SIGNATURE
+from .notices import without_notice
 
 MODULES = (
     "tflite_runtime.interpreter",
@@ -46,15 +49,27 @@ def find_module() -> ModuleType:
     ------
     MissingExtraError
         If none is installed.
+    PackageError
+        If the NumPy here is none that it runs with.
     """
     # a second interpreter beside TensorFlow's own fails to import: both register one C++ type
     names = MODULES[::-1] if "tensorflow" in sys.modules else MODULES
     for name in names:
+        _check_numpy(name)
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError:
             continue
-    raise MissingExtraError("running a TFLite network", "ai-edge-litert", "tflite")
+    raise MissingExtraError("running a TFLite network", packages.interpreter_package(), "tflite")
+
+
+def _check_numpy(module: str) -> None:
+    """Refuse what would fill the screen with tracebacks as it is imported."""
+    if module != MODULES[0] or importlib.util.find_spec(module.partition(".")[0]) is None:
+        return
+    clash = packages.clash_of(np.__version__)
+    if clash is not None:
+        raise PackageError(f"numpy is {clash.found}; {clash.remedy}")
 
 
 def open_interpreter(
@@ -73,22 +88,29 @@ def open_interpreter(
         every tensor then keeps its value after a step.
     """
     module = find_module()
-    kinds: Any = getattr(module, "OpResolverType", None)
-    settings: dict[str, Any] = {"model_content": payload, "num_threads": 1}
-    if reference_kernels:
-        settings["experimental_op_resolver_type"] = kinds.BUILTIN_REF
-        settings["experimental_preserve_all_tensors"] = True
-    elif module.__name__.startswith("tflite_runtime"):
-        settings["experimental_delegates"] = xnnpack.int8_delegates()
     try:
-        interpreter = module.Interpreter(**settings)
-        interpreter.allocate_tensors()
+        with without_notice():
+            settings = _settings(module, reference_kernels)
+            interpreter = module.Interpreter(model_content=payload, num_threads=1, **settings)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ArtefactError(
             f"{origin}: {module.__name__} cannot open the network ({error}); "
             "convert the model again, or install a newer interpreter"
         ) from error
     return interpreter
+
+
+def _settings(module: ModuleType, reference_kernels: bool) -> dict[str, Any]:
+    if reference_kernels:
+        kinds: Any = getattr(module, "OpResolverType", None)
+        return {
+            "experimental_op_resolver_type": kinds.BUILTIN_REF,
+            "experimental_preserve_all_tensors": True,
+        }
+    if module.__name__.startswith("tflite_runtime"):
+        return {"experimental_delegates": xnnpack.int8_delegates()}
+    return {}
 
 
 def signature(

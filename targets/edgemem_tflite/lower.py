@@ -116,13 +116,13 @@ class _Lowering:
         # a 1x1 convolution: XNNPACK took scales per row for these before it did for
         # FULLY_CONNECTED
         inputs = (self._tensor(op.inputs[0]), *self._weights(op, (1, 1)))
-        return self._draw.op("CONV_2D", 3, inputs, self._result(op.output), "Conv2DOptions", fields)
+        return self._draw.op("CONV_2D", 3, inputs, self._result(op.output), fields)
 
     def _wide_product(self, op: Operation) -> int:
         fields = {"FusedActivationFunction": self._activation(op), "KeepNumDims": 1}
         inputs = (self._tensor(op.inputs[0]), *self._weights(op, ()))
         result = self._result(op.output)
-        return self._draw.op("FULLY_CONNECTED", 7, inputs, result, "FullyConnectedOptions", fields)
+        return self._draw.op("FULLY_CONNECTED", 7, inputs, result, fields)
 
     def _activation(self, op: Operation) -> int:
         return activation(bool(op.attrs.get("relu")))
@@ -163,8 +163,7 @@ class _Lowering:
     def _elementwise(self, op: Operation, version: int, fields: dict[str, int]) -> int:
         inputs = tuple(self._tensor(name) for name in op.inputs)
         result = self._result(op.output)
-        options = f"{op.kind.capitalize()}Options"
-        return self._draw.op(op.kind.upper(), version, inputs, result, options, fields)
+        return self._draw.op(op.kind.upper(), version, inputs, result, fields)
 
     def _curve(self, op: Operation) -> int:
         code = {"sigmoid": "LOGISTIC", "tanh": "TANH", "relu": "RELU"}[op.kind]
@@ -185,7 +184,7 @@ class _Lowering:
         shape = self._usual(op.output)
         flat = self._draw.reshape(self._tensor(op.inputs[0]), shape)
         types = {"InDataType": tflite.TensorType.INT8, "OutDataType": tflite.TensorType.INT16}
-        return self._draw.op("CAST", 1, (flat,), self._result(op.output), "CastOptions", types)
+        return self._draw.op("CAST", 1, (flat,), self._result(op.output), types)
 
     def _rescale(self, op: Operation) -> int:
         x = self._tensor(op.inputs[0])
@@ -195,7 +194,7 @@ class _Lowering:
         inputs = tuple(self._tensor(name) for name in op.inputs)
         axis = {"Axis": len(self._usual(op.output)) - 1}
         result = self._result(op.output)
-        return self._draw.op("CONCATENATION", 3, inputs, result, "ConcatenationOptions", axis)
+        return self._draw.op("CONCATENATION", 3, inputs, result, axis)
 
     def _reshape(self, op: Operation) -> int:
         return self._draw.reshape(self._tensor(op.inputs[0]), self._usual(op.output))
@@ -207,4 +206,4 @@ class _Lowering:
         size = self._draw.integers((*shape[:-1], op.attrs["stop"] - op.attrs["start"]))
         version = 4 if self._bits(op.output) == 16 else 2
         inputs = (x, begin, size)
-        return self._draw.op("SLICE", version, inputs, self._result(op.output), "SliceOptions")
+        return self._draw.op("SLICE", version, inputs, self._result(op.output))

@@ -50,10 +50,10 @@ class _FloatLowering:
             return self._product(step, self._joined(*inputs))
         if step.op in ("add", "sub", "mul"):
             fields = {"FusedActivationFunction": activation(step.relu)}
-            return self._op(step, step.op.upper(), inputs, f"{step.op.capitalize()}Options", fields)
+            return self._op(step, step.op.upper(), inputs, fields)
         if step.op == "scale":
             factor = self._constant(np.array([step.args[0]]))
-            return self._op(step, "MUL", (*inputs, factor), "MulOptions")
+            return self._op(step, "MUL", (*inputs, factor))
         if step.op in ("sigmoid", "tanh", "relu"):
             return self._op(step, {"sigmoid": "LOGISTIC"}.get(step.op, step.op.upper()), inputs)
         if step.op in ("split", "merge"):
@@ -71,37 +71,32 @@ class _FloatLowering:
         step: Step,
         code: str,
         inputs: tuple[int, ...],
-        options: str = "",
         fields: dict[str, int] | None = None,
         version: int = 1,
     ) -> int:
         result = self._draw.tensor(step.name, natural(step.shape))
-        return self._draw.op(code, version, inputs, result, options, fields)
+        return self._draw.op(code, version, inputs, result, fields)
 
     def _product(self, step: Step, x: int) -> int:
         inputs = [x, self._constant(np.asarray(step.weight))]
         if step.bias is not None:
             inputs.append(self._constant(step.bias))
         fields = {"FusedActivationFunction": activation(step.relu), "KeepNumDims": 1}
-        return self._op(
-            step, "FULLY_CONNECTED", tuple(inputs), "FullyConnectedOptions", fields, version=5
-        )
+        return self._op(step, "FULLY_CONNECTED", tuple(inputs), fields, version=5)
 
     def _joined(self, first: int, second: int) -> int:
         shape = self._draw.shape_of(first)
         width = shape[-1] + self._draw.shape_of(second)[-1]
         joined = self._draw.tensor("", (*shape[:-1], width))
         axis = {"Axis": len(shape) - 1}
-        return self._draw.op(
-            "CONCATENATION", 1, (first, second), joined, "ConcatenationOptions", axis
-        )
+        return self._draw.op("CONCATENATION", 1, (first, second), joined, axis)
 
     def _slice(self, step: Step, x: int) -> int:
         shape = self._draw.shape_of(x)
         start, stop = (int(arg) for arg in step.args)
         begin = self._draw.integers((0,) * (len(shape) - 1) + (start,))
         size = self._draw.integers((*shape[:-1], stop - start))
-        return self._op(step, "SLICE", (x, begin, size), "SliceOptions")
+        return self._op(step, "SLICE", (x, begin, size))
 
     def _value(self, name: str) -> int:
         if name not in self.values:

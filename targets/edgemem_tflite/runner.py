@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgemem.errors import ArtefactError, ShapeError
+from edgemem.errors import ShapeError
 from edgemem.ir.values import Values
 
 from .counts import step_counts
@@ -21,6 +21,7 @@ from .interpreter import (
     signature,
 )
 from .names import INPUT, NEXT, OUTPUT
+from .verifier import verify
 
 if TYPE_CHECKING:
     from edgemem.artefact import Artefact
@@ -51,17 +52,10 @@ class TFLiteRunner:
 
     def __init__(self, artefact: Artefact, reference_kernels: bool = False) -> None:
         origin = artefact.origin
+        verify(artefact.payload, origin)
         self.interpreter = open_interpreter(artefact.payload, origin, reference_kernels)
         self._inputs, self._outputs = signature(self.interpreter, origin)
-        states = [name for name in self._inputs if name != INPUT]
-        wanted = {OUTPUT, *(state + NEXT for state in states)}
-        if INPUT not in self._inputs or wanted != set(self._outputs):
-            raise ArtefactError(
-                f"{origin}: the signature has inputs {', '.join(sorted(self._inputs))} and outputs "
-                f"{', '.join(sorted(self._outputs))}; expected {INPUT!r}, {OUTPUT!r} and for each "
-                f"state its name and its name with {NEXT!r}; convert the model again"
-            )
-        self._states = states
+        self._states = [name for name in self._inputs if name != INPUT]
         self._invoke = self.interpreter.invoke
         self.engine = engine(self.interpreter, reference_kernels)
         # with fast kernels inner tensors do not exist, or share their memory with others

@@ -78,11 +78,10 @@ class Drawing:
         version: int,
         inputs: tuple[int, ...],
         output: int,
-        options: str = "",
         fields: Mapping[str, int] | None = None,
     ) -> int:
         """An operator that computes ``output``."""
-        self._ops.append(Op(code, version, inputs, (output,), options, fields or {}))
+        self._ops.append(Op(code, version, inputs, (output,), fields or {}))
         return output
 
     def reshape(self, tensor: int, shape: Shape) -> int:

@@ -84,6 +84,23 @@ def test_too_far_leaves_what_is_there(
     assert {path.name for path in tmp_path.iterdir()} == {"t.model", "t.tflite"}
 
 
+def test_accept_is_said_wherever_the_file_is_looked_at(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = type(target.get("fixed"))
+    monkeypatch.setattr(chosen, "tolerance", lambda *_: Tolerance(1e-9, 0.0, 0.0))
+    out = tmp_path / "t.fixed"
+    done = run("convert", model_file, "--target", "fixed", "--out", out, "--accept", "for a demo")
+    assert done.exit_code == 0, done.output
+    assert "further off than allowed: for a demo" in done.output
+    shown = run("info", out).output
+    assert "accepted\n" in shown and "reason           for a demo" in shown and "1e-09" in shown
+    assert json.loads(run("info", out, "--json").output)["accepted"]["reason"] == "for a demo"
+    checked = run("verify", out)
+    assert checked.exit_code == 0 and "accepted when it was converted: for a demo" in checked.output
+    assert run("convert", model_file, "--out", tmp_path / "u", "--accept", "").exit_code == 1
+
+
 def test_a_folder_that_cannot_be_written(model_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     done = run("convert", model_file, "--out", tmp_path / "file" / "t.tflite")

@@ -204,10 +204,13 @@ def test_rules_are_read_again_on_sighup(tone_file: Path, sound: Samples, tmp_pat
         config.write_text("threshold = [\n")
         process.child.send_signal(signal.SIGHUP)
         process.until(lambda: "the rules stay as they were" in process.said, "the complaint")
+        config.write_text("")
+        process.child.send_signal(signal.SIGHUP)
+        process.until(lambda: "says nothing" in process.said, "the second complaint")
         process.feed(sound)
         assert process.wait() == 0
     assert [event["label"] for event in process.events] == ["high", "low", "low"]
-    assert len(process.said.splitlines()) == 2
+    assert len(process.said.splitlines()) == 3
 
 
 def test_a_malformed_rule_file_is_one_sentence(tone_file: Path, wav: Path, tmp_path: Path) -> None:
@@ -285,7 +288,13 @@ def test_a_command_is_run_and_what_it_prints_is_no_event(
     ],
 )
 def test_bad_input_is_one_sentence(
-    tone_file: Path, wav: Path, tmp_path: Path, sound: Samples, arguments: list[str], message: str
+    bare: None,
+    tone_file: Path,
+    wav: Path,
+    tmp_path: Path,
+    sound: Samples,
+    arguments: list[str],
+    message: str,
 ) -> None:
     (tmp_path / "slow.wav").write_bytes(wav_bytes(sound, 8000))
     (tmp_path / "both.wav").write_bytes(2 * wav_bytes(sound))
@@ -347,7 +356,8 @@ def test_a_microphone_that_vanishes_is_waited_for(
         assert process.child.returncode == 0
     lost, back = process.said.splitlines()
     assert lost == (
-        "edgemem: the microphone cannot be heard: arecord: read error: No such device; it is "
+        "edgemem: the microphone cannot be heard: arecord: read error: No such device; plug it in, "
+        "see edgemem listen --list-devices, or choose another --recorder; it is "
         "tried again until it is back"
     )
     assert back.startswith("edgemem: the microphone is back after")

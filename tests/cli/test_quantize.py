@@ -225,6 +225,14 @@ def test_a_drop_that_nothing_keeps(model: Model, tmp_path: Path) -> None:
     assert not (tmp_path / "o").exists()
 
 
+def test_a_search_for_outputs_that_are_values(model: Model, tmp_path: Path) -> None:
+    card = {"goal": {"read": "steps", "kind": "values"}}
+    save(replace(model, card=card), tmp_path / "v.model")
+    done = run(tmp_path / "v.model", "--max-drop", 1, "--out", tmp_path / "n.model")
+    assert done.exit_code == 1 and "gives values, and the search counts decisions" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["v.model"]
+
+
 def test_a_model_without_clips_or_calibration(model: Model, tmp_path: Path) -> None:
     none = Sample(np.zeros((0, 1, 4), np.float32), np.zeros(0, np.int64))
     save(replace(model, validation=none), tmp_path / "a.model")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 
 from edgemem.cli import main
@@ -46,6 +47,20 @@ def test_a_clip_gives_its_keywords_in_time(
     assert 0.9 <= found[0]["score"] <= 1.0
 
 
+def test_a_rule_file_holds_as_it_does_for_listen(
+    tone_file: Path, sound: Samples, tmp_path: Path, write_wav: Callable[..., Path]
+) -> None:
+    config = tmp_path / "kws.toml"
+    config.write_text('ignore = ["low"]\n')
+    clip = write_wav(tmp_path / "a.wav", sound)
+    found = events(run(tone_file, clip, "--config", config))
+    assert [event["label"] for event in found if event["label"] in ("low", "high")] == ["high"]
+    config.write_text("threshold = 7\n")
+    refused = run(tone_file, clip, "--config", config)
+    assert refused.exit_code == 1
+    assert f"{config}, line 1: threshold is 7" in refused.stderr
+
+
 def test_raw_sound_on_a_pipe_gives_the_same_events(
     tone_file: Path, sound: Samples, tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
@@ -64,15 +79,39 @@ def test_several_clips_are_named_and_independent(
 
 
 def test_a_bad_clip_does_not_silence_the_others(
-    tone_file: Path, sound: Samples, tmp_path: Path, write_wav: Callable[..., Path]
+    bare: None, tone_file: Path, sound: Samples, tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
     bad = write_wav(tmp_path / "bad.wav", sound, rate=44100)
     good = write_wav(tmp_path / "good.wav", sound)
-    result = run(tone_file, bad, good)
+    flac = tmp_path / "bad.flac"
+    flac.write_bytes(b"fLaC")
+    result = run(tone_file, bad, flac, good)
     assert result.exit_code == 1
     assert [json.loads(line)["file"] for line in result.stdout.splitlines()] == [str(good)] * 2
     assert result.stderr.startswith(f"Error: {bad} is 44100 Hz, 1 channel(s), 16 bits; expected")
-    assert result.stderr.count("\n") == 1
+    assert result.stderr.count("\n") == 2
+    assert f"reading {flac} needs the package soundfile" in result.stderr
+
+
+def test_sound_of_any_kind_gives_the_same_events_and_one_note(
+    tone_file: Path, sound: Samples, tmp_path: Path, write_wav: Callable[..., Path]
+) -> None:
+    plain = events(run(tone_file, write_wav(tmp_path / "a.wav", sound)))
+    assert plain
+    both = np.repeat(np.repeat(sound / 32768.0, 3)[:, None], 2, axis=1)  # 48 kHz, stereo
+    paths = [tmp_path / f"{name}.flac" for name in "bc"]
+    for path in paths:
+        soundfile.write(path, both, 48000, "PCM_24")
+    result = run(tone_file, *paths)
+    assert result.exit_code == 0
+    heard = [json.loads(line) for line in result.stdout.splitlines()]
+    for path in paths:
+        found = [(event["label"], event["time"]) for event in heard if event["file"] == str(path)]
+        assert found == [(event["label"], event["time"]) for event in plain]
+    assert result.stderr == (
+        "note: converted from 48000 Hz, 2 channel(s), 24 bits to 16000 Hz, 1 channel: "
+        f"{paths[0]} and 1 more\n"
+    )
 
 
 @pytest.mark.parametrize(

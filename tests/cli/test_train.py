@@ -8,18 +8,23 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from click.testing import CliRunner
 
 from edgemem.cli import main
 from edgemem.model import load
+from edgemem.runtime.crop import Crop
 
 pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+Samples = npt.NDArray[np.int16]
 
 LABELS = ("no", "stop", "yes")
 
@@ -136,7 +141,7 @@ def test_interrupted_and_killed_it_goes_on_to_the_result_of_a_whole_run(
     assert "of an unfinished run is there; go on with --resume, or remove it" in again.stderr
 
     status, messages = interrupted([*command, "--resume"], signal.SIGKILL, "epoch 2/4")
-    assert status == -signal.SIGKILL
+    assert status == -signal.SIGKILL, messages
     assert "epoch 1/4" not in messages
     assert not out.exists()
 
@@ -333,3 +338,28 @@ def test_every_option_has_help_and_there_is_an_example() -> None:
     from edgemem.cli.train import kws
 
     assert not [option.name for option in kws.params if not option.help]  # type: ignore[attr-defined]
+
+
+def test_seconds_and_center_ride_in_the_model(
+    tmp_path: Path, tone: Callable[..., Samples], write_wav: Callable[..., Path]
+) -> None:
+    for word in ("low", "high"):
+        for number in range(40):
+            sound = np.concatenate([tone("_silence_", 1.5), tone(word, 0.5, seed=number)])
+            write_wav(tmp_path / "set" / word / f"{number}_nohash_0.wav", sound)
+    (tmp_path / "frontend.json").write_text('{"n_mels": 4, "f_max": 8000.0}')
+    out = tmp_path / "kws.model"
+    result = run(
+        *("train", "kws", "--data", str(tmp_path / "set"), "--out", str(out)),
+        *("--frontend", str(tmp_path / "frontend.json"), "--cache", str(tmp_path / "cache")),
+        *("--layer", "n_units=4,order=2,theta=6.0,memory_d=2,input_to_hidden=true"),
+        *("--batch", "8", "--epochs", "1", "--seconds", "0.6", "--center"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "are longer than 0.6 s (up to 2.0 s), the 0.6 s of most energy of each" in result.stderr
+    model = load(out)
+    assert model.crop == Crop(0.6, center=True)
+    assert model.card["crop"] == {"seconds": 0.6, "center": True}
+    # The sound of the last half second alone is left: no clip is silent.
+    quiet = model.validation.features.mean(axis=(1, 2)).min()
+    assert quiet > model.frontend.features(tone("_silence_", 0.6)).mean() + 5.0

@@ -89,6 +89,28 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, data: bytes) -> None:
         load(tmp_path / "set.npz", frontend=SMALL)
 
 
+def test_an_archive_that_unpacks_to_much_more_than_itself_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "set.npz", **arrays(features=np.zeros((20, 250_000, 4))))
+    assert (tmp_path / "set.npz").stat().st_size < 1 << 20
+    with pytest.raises(DataError, match=r"its archive unpacks to 160,00\d,\d+ bytes, of"):
+        load(tmp_path / "set.npz", frontend=SMALL)
+
+
+def test_a_million_clips_of_nothing_are_refused(tmp_path: Path) -> None:
+    count = 140_000
+    labels = np.full(count, "a")
+    np.savez(tmp_path / "set.npz", features=np.zeros((count, 1, 4), np.uint8), labels=labels)
+    with pytest.raises(DataError, match="140,000 clips of next to nothing"):
+        load(tmp_path / "set.npz", frontend=SMALL)
+
+
+def test_text_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    codes = np.full(20, 0x7FFFFFFF, np.uint32)
+    np.savez(tmp_path / "set.npz", **arrays(labels=codes.view("<U1")))
+    with pytest.raises(DataError, match="numbers that are no characters"):
+        load(tmp_path / "set.npz", frontend=SMALL)
+
+
 def test_one_array_is_no_archive(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.zeros((2, 3)))
     (tmp_path / "one.npy").rename(tmp_path / "set.npz")

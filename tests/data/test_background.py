@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgemem.data.background import LOUDEST, Recording, cuts, pieces, recordings_of
+from edgemem.data.background import LOUDEST, Recording, cuts, pieces, recordings_of, shares
 from edgemem.data.readers import piece
+from edgemem.data.scenes.noise import FADE, rings_of
+from edgemem.data.scenes.schedule import GRID
 
 Samples = npt.NDArray[np.int16]
 SECOND = 16000
@@ -66,6 +68,57 @@ def test_short_recordings_give_no_cuts(noise: Callable[..., Samples]) -> None:
     assert len(cuts([short], "train", 5, SECOND, 0)) == 5
 
 
+SPLITS = ("train", "validation", "test")
+
+
+def short_ones(count: int, seconds: float = 5.0) -> list[Recording]:
+    size = round(seconds * SECOND)
+    names = [f"esc/{number}.wav" for number in range(count)]
+    return [Recording(Path(name), name, np.full(size, 7, np.int16)) for name in names]
+
+
+@pytest.mark.parametrize("count", [3, 4, 10, 500])
+def test_many_short_files_go_whole_to_one_split(count: int) -> None:
+    recordings = short_ones(count)
+    dealt = {split: shares(recordings, split) for split in SPLITS}
+    names = [recording.name for found in dealt.values() for recording, _, _ in found]
+    assert sorted(names) == sorted(recording.name for recording in recordings)
+    assert all(dealt.values())  # every split has some
+    for found in dealt.values():
+        assert all((first, last) == (0, 5 * SECOND) for _, first, last in found)
+    if count == 500:
+        assert len(dealt["validation"]) / count == pytest.approx(0.1, abs=0.05)
+        assert len(dealt["test"]) / count == pytest.approx(0.1, abs=0.05)
+
+
+def test_a_ring_of_a_short_file_is_all_of_it() -> None:
+    for split in SPLITS:
+        for ring in rings_of(short_ones(10), split):
+            assert len(ring) == (5 * SECOND - FADE) // GRID * GRID
+
+
+def test_the_split_of_a_file_does_not_hang_on_the_others() -> None:
+    few, many = short_ones(300), short_ones(500)
+    for split in SPLITS:
+        names = {recording.name for recording, _, _ in shares(few, split)}
+        assert names <= {recording.name for recording, _, _ in shares(many, split)}
+
+
+def test_long_ones_among_short_ones_are_cut_in_time(recordings: list[Recording]) -> None:
+    mixed = [*recordings, *short_ones(4, 19.9)]
+    for split in SPLITS:
+        found = {recording.name: last - first for recording, first, last in shares(mixed, split)}
+        for recording in recordings:
+            share = 0.8 if split == "train" else 0.1
+            assert found[recording.name] == pytest.approx(share * 20 * SECOND, abs=3)
+
+
+def test_one_or_two_files_are_cut_in_time_however_short() -> None:
+    for split, share in zip(SPLITS, (0.8, 0.1, 0.1)):
+        found = shares(short_ones(2), split)
+        assert [last - first for _, first, last in found] == [round(share * 5 * SECOND)] * 2
+
+
 def test_pieces_are_dealt_out_once() -> None:
     paths = [Path(f"{number}_background.jpg") for number in range(2000)]
     dealt = {split: pieces(paths, split) for split in ("train", "validation", "test")}
@@ -75,7 +128,7 @@ def test_pieces_are_dealt_out_once() -> None:
 
 
 def test_bad_recordings_are_named(
-    tmp_path: Path, noise: Callable[..., Samples], write_wav: Callable[..., Path]
+    bare: None, tmp_path: Path, noise: Callable[..., Samples], write_wav: Callable[..., Path]
 ) -> None:
     good = write_wav(tmp_path / "b" / "good.wav", noise(0))
     bad = write_wav(tmp_path / "b" / "bad.wav", noise(0), rate=8000)

@@ -71,7 +71,7 @@ def test_samples_are_fitted_or_left(
 
 
 def test_bad_recordings_show_when_they_are_read(
-    tmp_path: Path, noise: Callable[..., Samples], write_wav: Callable[..., Path]
+    bare: None, tmp_path: Path, noise: Callable[..., Samples], write_wav: Callable[..., Path]
 ) -> None:
     clip = Clip(write_wav(tmp_path / "a.wav", noise(0), rate=8000), "a", "a.wav")
     with pytest.raises(AudioError):

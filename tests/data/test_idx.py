@@ -129,3 +129,22 @@ def test_the_files_of_mnist() -> None:
     # the published counts of the test digits
     counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert np.bincount(mnist.test.labels).tolist() == counts
+
+
+def test_more_dimensions_than_numpy_has_are_refused() -> None:
+    data = b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"\7"
+    with pytest.raises(DataError, match="has 255 dimensions; expected 1 to 8"):
+        parse_idx(data, "x")
+
+
+def test_nothing_of_a_huge_size_is_nothing() -> None:
+    assert parse_idx(b"\0\0\x08\3" + b"\0" * 4 + b"\xff" * 8, "x").size == 0
+
+
+def test_a_packed_file_does_not_fill_the_memory(folder: Path) -> None:
+    for path in folder.glob("train-images*"):
+        path.unlink()
+    bomb = gzip.compress(bytes(60 << 20))
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(bomb)
+    with pytest.raises(DataError, match=r"cannot be read: it unpacks to more than 50,331,648"):
+        load_mnist(folder)

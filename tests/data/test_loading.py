@@ -7,12 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from edgemem.data import DataSet, SpeakerRule, load
+from edgemem.data.check import check
 from edgemem.data.types import Clips
 from edgemem.errors import ConfigError, DataError, UnknownNameError
 from edgemem.frontend import PICTURES, FrontEnd
@@ -107,7 +109,7 @@ def damaged(commands: Path, write_wav: Callable[..., Path], noise: Callable[...,
     return commands
 
 
-def test_bad_files_are_named_counted_and_skipped(damaged: Path, tmp_path: Path) -> None:
+def test_bad_files_are_named_counted_and_skipped(bare: None, damaged: Path, tmp_path: Path) -> None:
     data = load(damaged, frontend=SMALL, cache=tmp_path / "cache")
     reasons = {item.name: item.reason for item in data.report.skipped}
     assert set(reasons) == {
@@ -299,3 +301,63 @@ def test_importing_data_loads_nothing_heavy() -> None:
     code = f"import sys, edgemem.data, edgemem.data.check; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def chosen_set(root: Path, speakers: dict[str, list[str]], write_wav: Any, noise: Any) -> Path:
+    """Two keywords and forty other words that are validated."""
+    seed = 0
+    for word, count in (("alexa", 2), ("jarvis", 2), ("other", 20), ("more", 20)):
+        for split in ("train", "validation", "test"):
+            for speaker in speakers[split][:count]:
+                seed += 1
+                write_wav(root / word / f"{speaker}_nohash_0.wav", noise(seed))
+    write_wav(root / "_background_noise_" / "tap.wav", noise(999, 16000 * 12, 100))
+    return root
+
+
+def test_chosen_words_are_validated_on_every_other_word(
+    tmp_path: Path, speakers: dict[str, list[str]], write_wav: Any, noise: Any
+) -> None:
+    root = chosen_set(tmp_path / "set", speakers, write_wav, noise)
+    data = load(root, "words:alexa,jarvis", SMALL, tmp_path / "cache")
+    counts = Counter(data.labels[label] for label in data.validation.labels)
+    # a tenth of the 44 clips of words, rounded up, is silence
+    assert counts == {"_silence_": 5, "_unknown_": 40, "alexa": 2, "jarvis": 2}
+    (few,) = [note for note in data.report.notes if "few clips" in note]
+    assert few.startswith("validation: few clips, 49, of alexa 2: ")
+    assert "one clip is 2.0%" in few
+
+
+def test_a_set_of_one_label_names_the_folder_that_was_meant(commands: Path, tmp_path: Path) -> None:
+    near = tmp_path / "far" / "near"
+    near.mkdir(parents=True)
+    meant = commands.rename(near / "commands")
+    for root, word in ((near, "commands"), (near.parent, "near")):
+        with pytest.raises(DataError, match=f"has one label, '{word}', .* those in {meant}: name"):
+            load(root, "folders", SMALL, tmp_path / "cache")
+
+
+def test_a_set_of_one_word_alone_is_refused(
+    tmp_path: Path, write_wav: Any, noise: Any, speakers: dict[str, list[str]]
+) -> None:
+    root = tmp_path / "set"
+    for speaker in speakers["train"]:
+        write_wav(root / "alexa" / f"{speaker}_nohash_0.wav", noise(1))
+    with pytest.raises(DataError, match=r"one label, 'alexa', .* in a folder _unknown_"):
+        load(root, "folders", SMALL, tmp_path / "cache")
+    with pytest.raises(DataError, match="holds no other words than alexa"):
+        load(root, "words:alexa", SMALL, tmp_path / "cache")
+    with pytest.raises(DataError, match="holds no other words than alexa"):
+        check(root, "words:alexa", SMALL)
+    data = load(root, "folders", SMALL, tmp_path / "cache", ("train",), complete=False)
+    assert set(data.labels) == {"alexa"}
+
+
+def test_strict_refuses_names_that_are_not_there(
+    commands: Path, tmp_path: Path, speakers: dict[str, list[str]]
+) -> None:
+    there = f"yes/{speakers['validation'][0]}_nohash_0.wav"
+    (commands / "validation_list.txt").write_text(f"{there}\nyes/none.wav\n")
+    load(commands, "12", SMALL, tmp_path)
+    with pytest.raises(DataError, match=r"names 1 files that are not there: yes/none\.wav"):
+        load(commands, "12", SMALL, tmp_path, strict=True)

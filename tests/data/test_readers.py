@@ -24,7 +24,7 @@ from edgemem.data.readers import (
 )
 from edgemem.data.types import Cut
 from edgemem.errors import AudioError, ConfigError, DataError, MissingExtraError, UnknownNameError
-from edgemem.frontend import PICTURES, FrontEnd
+from edgemem.frontend import PICTURES, RECORDINGS, FrontEnd
 
 Samples = npt.NDArray[np.int16]
 SMALL = FrontEnd(n_mels=4, f_max=8000.0)
@@ -188,7 +188,7 @@ def test_a_set_may_declare_its_front_end(tmp_path: Path) -> None:
 
 
 def test_sound_has_a_default_and_features_have_none(tmp_path: Path) -> None:
-    assert frontend_of(tmp_path, "sound", None) == PICTURES
+    assert frontend_of(tmp_path, "sound", None) == RECORDINGS
     with pytest.raises(DataError, match=r"no frontend\.json .* add that file"):
         frontend_of(tmp_path, "picture", None)
 

@@ -145,3 +145,28 @@ def test_sets_of_the_archive(name, n_train, n_test, steps, dimensions, classes) 
     lengths = np.concatenate((train.lengths, test.lengths))
     assert (lengths.min(), lengths.max()) == steps
     assert (train.n_dimensions, len(train.classes)) == (dimensions, classes)
+
+
+def test_a_number_of_many_digits_is_one_short_sentence(made) -> None:
+    with pytest.raises(DataError, match=r"line 2: expected a number of 1 or more") as caught:
+        read_ts(made("1:a\n", f"@problemName x\n@dimensions {'9' * 5000}\n@data\n"))
+    assert len(str(caught.value)) < 300
+    with pytest.raises(DataError, match="step 1 is not finite"):
+        read_ts(made(f"{'9' * 5000}:1:calm\n"))
+    with pytest.raises(DataError, match="could not convert string to float") as caught:
+        read_ts(made(f"{'x' * 100_000}:1:calm\n"))
+    assert len(str(caught.value)) < 300
+
+
+def test_one_long_series_among_many_does_not_take_all_memory(made) -> None:
+    head = "@problemName x\n@univariate true\n@classLabel true a\n@data\n"
+    found = read_ts(made("1:a\n" * 5000 + ",".join(["1"] * 100_000) + ":a\n", head))
+    with pytest.raises(DataError, match="at the length of the longest, 100000 steps"):
+        found.padded(100_000)
+
+
+def test_values_longer_than_a_block_are_all_read(made) -> None:
+    steps = np.arange(70_000, dtype=np.float32)
+    text = ",".join(f"{value:.1f}" for value in steps)
+    found = read_ts(made(f"{text}:{text}:calm\n"))
+    np.testing.assert_array_equal(found.series[0], np.stack([steps, steps], axis=1))

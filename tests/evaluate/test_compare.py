@@ -22,6 +22,7 @@ from edgemem.files import npz_bytes
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample, load, save
 from edgemem.quantize import IntegerOps, Program
+from edgemem.quantize.stored import read_program
 from edgemem.runtime.detector import decide
 from edgemem.runtime.network import Network, open_network
 from edgemem.runtime.rule import DetectorConfig
@@ -80,7 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def program_of(opened: Artefact) -> Program:
-    return Program.from_dict(json.loads(opened.part("program.json")), opened.arrays("program.npz"))
+    return read_program(opened)
 
 
 def planted(path: Path, out: Path, name: str, index: tuple[int, ...], by: int) -> Program:

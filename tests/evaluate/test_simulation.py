@@ -64,6 +64,12 @@ def test_without_labels_or_a_trained_network() -> None:
     assert point.to_dict()["per_clip"]["messages"] == 2.0
 
 
+def test_values_are_not_decided() -> None:
+    point = measure(Echo(), Clips(X, np.array([0, 1, 1]), "three"), None, 2 * X)
+    assert point.accuracy is point.accuracy_trained is point.agreement is None
+    assert point.distance == pytest.approx(0.5)
+
+
 def test_no_clip_is_refused() -> None:
     with pytest.raises(DataError, match="no clip to run"):
         Clips(np.zeros((0, 3, 2), np.float32), np.zeros(0, np.int64), "nothing")

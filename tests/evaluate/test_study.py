@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,3 +141,30 @@ def test_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(MissingExtraError, match=r"edgemem\[quantize\]"):
         open_study(tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+ALTERED = (
+    "UPDATE trial_params SET param_value = 9",
+    "UPDATE trial_params SET distribution_json = '{}'",
+    "UPDATE trials SET state = 'ELSE'",
+    "DELETE FROM trial_user_attributes",
+    "UPDATE trial_user_attributes SET value_json = '[]' WHERE key = 'measure'",
+    "UPDATE trial_user_attributes SET value_json = replace(value_json, '0.875', '\"x\"')",
+    "UPDATE study_user_attributes SET value_json = '7' WHERE key = 'run'",
+    "UPDATE study_user_attributes SET value_json = '[[1, 2]]' WHERE key = 'costs'",
+    "UPDATE study_directions SET direction = 'ELSE'",
+)
+
+
+@pytest.mark.parametrize("change", ALTERED)
+def test_altered_values_are_one_sentence(change: str, tmp_path: Path) -> None:
+    study = open_study(tmp_path / "a")
+    widths = dict.fromkeys(PROBLEM.names, 8)
+    study.add(Trial(widths, PROBLEM.measure(widths)))
+    study.add_cost("a", 4, 0.5)
+    del study
+    with closing(sqlite3.connect(tmp_path / "a")) as database:
+        database.execute(change)
+        database.commit()
+    with pytest.raises(DataError, match="holds no search, or is damaged"):
+        open_study(tmp_path / "a", resume=True)

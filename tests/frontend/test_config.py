@@ -35,6 +35,16 @@ from edgemem.frontend import PICTURES, RECORDINGS, FrontEnd
         ({"dc_pole": 0}, "dc_pole must lie between"),
         ({"dc_pole": True}, "dc_pole is True; it must be a number"),
         ({"n_mels": 120}, "holds no bin of an FFT of 512 samples"),
+        # edges that are one number in floats: a band of nothing, not of NaN
+        ({"f_min": 3999.9999999999995, "f_max": 4000.0}, "holds no bin"),
+        ({"f_max": 1e-300}, "holds no bin"),
+        ({"floor_db": 1e6}, "floor_db must lie within 1000 dB"),
+        ({"n_fft": 1 << 28}, "a whole number from 1 to 16384"),
+        ({"hop_length": 1 << 27}, "a whole number from 1 to 16384"),
+        ({"n_mels": 10**12}, "a whole number from 1 to"),
+        ({"n_mels": 513}, "n_mels must be at most 512"),
+        ({"stack": 1024, "n_mels": 100}, "at most 65536"),
+        ({"high": 10**400}, "must be finite"),
     ],
 )
 def test_values_that_cannot_work_are_named(change: dict, message: str) -> None:

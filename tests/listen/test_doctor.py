@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from edgemem.errors import DeviceError, MissingExtraError, ToleranceError
@@ -51,10 +50,12 @@ FILES = {
 }
 
 
-def hum(seconds: float = 2.0, amplitude: float = 3276.7) -> npt.NDArray[np.int16]:
-    """A sine, 20 dB below full scale and by its form 3 dB more."""
-    t = np.arange(round(16000 * seconds)) / 16000
-    return np.asarray(amplitude * np.sin(2 * np.pi * 200 * t)).astype(np.int16)
+def room(seconds: float = 2.0) -> np.ndarray:
+    """Noise of -23 dB of full scale, as a talk in a room is loud."""
+    samples = np.random.default_rng(0).normal(
+        scale=32767 * 10 ** (-23 / 20), size=int(16000 * seconds)
+    )
+    return np.clip(samples, -32767, 32766).astype(np.int16)
 
 
 def raises(error: Exception) -> Callable[..., Any]:
@@ -77,7 +78,7 @@ def pi(tmp_path: Path) -> Probes:
         python=lambda: ((3, 13, 1), "aarch64", (2, 41)),
         packages=lambda: {"numpy": "2.2.0", "ai-edge-litert": "2.3.0"},
         network=lambda file: Hearing(ENGINE, 0.04, GOLDEN),
-        hear=lambda device, recorder: Take("arecord", ("default", "plughw:1"), hum(), 2.01),
+        hear=lambda device, recorder: Take("arecord", ("default", "plughw:1"), room(), 2.01),
         free_bytes=lambda path: 10**10,
         synchronised=lambda: None,
         now=lambda: NOVEMBER,
@@ -235,9 +236,9 @@ def test_an_account_outside_of_the_group_audio(pi: Probes) -> None:
 @pytest.mark.parametrize(
     ("take", "check", "seen"),
     [
-        (Take("arecord", (), hum(2.0), 0.01), "sample rate", "3,200,000 samples"),
-        (Take("arecord", (), hum(2.0), 2.2), "sample rate", "14,545 samples"),
-        (Take("arecord", (), hum(2.0), 2.0, overruns=3), "sample rate", "3 times"),
+        (Take("arecord", (), room(2.0), 0.01), "sample rate", "3,200,000 samples"),
+        (Take("arecord", (), room(2.0), 2.2), "sample rate", "14,545 samples"),
+        (Take("arecord", (), room(2.0), 2.0, overruns=3), "sample rate", "3 times"),
         (Take("arecord", (), np.zeros(32000, np.int16), 2.0), "level", "every sample is 0"),
         (Take("arecord", (), np.zeros(0, np.int16), 2.0), "level", "every sample is 0"),
         (Take("arecord", (), np.full(32000, -32768, np.int16), 2.0), "level", "100.0% of it cut"),
@@ -255,7 +256,7 @@ def test_the_wish_reaches_the_microphone(pi: Probes) -> None:
 
     def hear(device: str | None, recorder: str | None) -> Take:
         asked.append((device, recorder))
-        return Take("arecord", (), hum(), 2.0)
+        return Take("arecord", (), room(), 2.0)
 
     examine(Wish("x", True, "plughw:1", "arecord"), replace(pi, hear=hear))
     assert asked == [("plughw:1", "arecord")]
@@ -345,8 +346,8 @@ def test_a_moment_of_a_microphone_is_measured_by_the_clock(
             yield Sound(np.full(640, 7, np.int16), overruns=1)
 
     source = SimpleNamespace(blocks=blocks)
-    monkeypatch.setattr("edgemem.listen.microphone.choose", lambda recorder: "arecord")
-    monkeypatch.setattr("edgemem.listen.microphone.microphone", lambda *_: source)
+    monkeypatch.setattr("edgemem.listen.microphone.choose", lambda *_: "arecord")
+    monkeypatch.setattr("edgemem.listen.microphone.microphone", lambda *_, **_more: source)
     monkeypatch.setattr("edgemem.listen.microphone.devices", lambda *_: [])
     take = doctor_probes.hear(None, None)
     assert take.samples.size / take.seconds == pytest.approx(16000)

@@ -11,8 +11,9 @@ import pytest
 
 from edgemem.errors import ConfigError
 from edgemem.listen import execute
-from edgemem.listen.execute import Execute, command_of
+from edgemem.listen.execute import Execute, check_labels, command_of
 from edgemem.listen.types import Heard, Moment
+from edgemem.listen.waiting import Waits
 
 Until = Callable[[Callable[[], bool], str], None]
 
@@ -69,6 +70,41 @@ def test_a_command_that_cannot_run_is_refused_at_once(text: str, message: str) -
         command_of(text)
 
 
+@pytest.mark.parametrize(
+    ("command", "label", "what"),
+    [
+        ("rm {label}", "-rf", "an option"),
+        ("logger {label} {score}", "--file=/etc/shadow", "an option"),
+        ("aplay sounds/{label}", "../../x", "another folder"),
+        ("aplay ./{label}", "..", "another folder"),
+        ("sh -c 'echo {label}'", "$(reboot)", "code"),
+        ("sh -lc 'echo {label}'", "yes; reboot", "code"),
+        ("sh -c 'echo \"{label}\"'", "`reboot`", "code"),
+        ("sh -c 'echo {label}'", "yes\nreboot", "code"),
+        ("logger {label}", "a\0b", "no text"),
+        ("logger {label}", "\ud800", "no text"),
+    ],
+)
+def test_a_label_of_a_file_is_never_more_than_a_word(command: str, label: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=f"would be .*{what}.*EDGEMEM_LABEL"):
+        check_labels(command_of(command), ("yes", label))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "logger heard {label}",
+        "logger 'heard {label}'",
+        "sh -c 'echo \"$EDGEMEM_LABEL\"'",
+        "sh -c 'echo \"$1\"' x {label}",
+        "aplay sounds/{label}.wav",
+        "sh -c 'echo {label}'",
+    ],
+)
+def test_labels_as_people_have_them_pass(command: str) -> None:
+    check_labels(command_of(command), ("yes", "hey jarvis", "käse", "_unknown_", "e-mail", "no."))
+
+
 def test_slow_commands_hold_up_nobody_and_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,9 +123,7 @@ def test_slow_commands_hold_up_nobody_and_are_counted(
 
 def test_sound_that_can_wait_waits_for_commands(tmp_path: Path) -> None:
     said: list[str] = []
-    sink = Execute(
-        ["sh", "-c", f"sleep 0.05; echo >> {tmp_path}/out"], said.append, 2, patience=60.0
-    )
+    sink = Execute(["sh", "-c", f"sleep 0.05; echo >> {tmp_path}/out"], said.append, 2, Waits(60.0))
     for _ in range(6):
         sink.take(moment("yes"))
     sink.close()

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from edgemem.listen import lines
-from edgemem.listen.lines import Lines, LiveLines, moment_of
+from edgemem.listen.lines import Lines, moment_of
 from edgemem.listen.types import Heard, Moment
+from edgemem.listen.waiting import Waits
 
 # 2001-09-09 01:46:40 UTC is second 1,000,000,000 of Unix time.
 HEARD = Heard(12.34567, 1_000_000_000.25, "yes", 0.987654)
@@ -24,7 +25,7 @@ def moment(*heard: Heard) -> Moment:
 
 def test_a_line_says_time_date_label_and_score() -> None:
     stream = io.BytesIO()
-    Lines(stream).take(moment(HEARD, HEARD))
+    Lines(stream, print, Waits(60.0)).take(moment(HEARD, HEARD))
     first, second = stream.getvalue().splitlines()
     assert (
         first
@@ -39,7 +40,7 @@ def test_a_date_without_a_fraction_has_one_all_the_same() -> None:
 
 def test_a_label_of_any_letters_is_a_line_of_json() -> None:
     stream = io.BytesIO()
-    Lines(stream).take(moment(Heard(0.0, 0.0, 'nein\n"\u00fc', 1.0)))
+    Lines(stream, print, Waits(60.0)).take(moment(Heard(0.0, 0.0, 'nein\n"\u00fc', 1.0)))
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line)["label"] == 'nein\n"\u00fc'
 
@@ -57,7 +58,7 @@ class Slowly(io.RawIOBase):
 
 def test_a_line_is_written_whole() -> None:
     stream = Slowly()
-    Lines(stream).take(moment(HEARD))
+    Lines(stream, print, Waits(60.0)).take(moment(HEARD))
     assert json.loads(stream.taken)["label"] == "yes"
 
 
@@ -67,7 +68,7 @@ def test_a_reader_that_is_gone_ends_a_live_loop(
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb", buffering=0) as stream:
-        sink = LiveLines(stream, print)
+        sink = Lines(stream, print)
 
         def raised() -> bool:
             try:
@@ -86,7 +87,7 @@ def test_a_reader_that_never_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPat
     said: list[str] = []
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb", buffering=0) as stream:
-        sink = LiveLines(stream, said.append)
+        sink = Lines(stream, said.append)
         for _ in range(2000):  # a pipe holds 64 kB, about 700 of them
             sink.take(moment(HEARD))
         sink.close()

@@ -112,10 +112,21 @@ def test_a_wav_with_a_second_format_chunk_is_refused(
 
 
 def test_a_wav_of_another_rate_is_refused_before_it_is_played(
-    tmp_path: Path, write_wav: Callable[..., Path]
+    bare: None, tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
     with pytest.raises(AudioError, match="is 44100 Hz"):
         source_of(str(write_wav(tmp_path / "a.wav", SOUND, rate=44100)), fast=False)
+
+
+def test_what_is_converted_is_said_once_and_before_it_is_heard(
+    tmp_path: Path, write_wav: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = source_of(str(write_wav(tmp_path / "a.wav", SOUND, rate=8000)), fast=True)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in told] == ["edgemem"] * 2
+    assert "note: converted from 8000 Hz" in told[0] and "nothing above 4 kHz" in told[1]
+    assert sum(len(sound.samples) for sound in source.blocks(threading.Event())) == 2 * len(SOUND)
+    assert not capsys.readouterr().err
 
 
 class Gappy:

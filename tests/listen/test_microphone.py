@@ -15,6 +15,8 @@ import pytest
 
 from edgemem.errors import AudioError, DeviceError, MissingExtraError
 from edgemem.listen import portaudio
+from edgemem.listen.alsa import converting
+from edgemem.listen.doctor_findings import of_error
 from edgemem.listen.microphone import (
     ARECORD,
     PORTAUDIO,
@@ -161,8 +163,112 @@ def test_nothing_that_records_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_last_words_of_a_recorder_are_passed_on(program: Callable[..., Path]) -> None:
     path = program('echo "arecord: pcm_read:2221: read error: No such device" >&2; exit 1\n')
-    with pytest.raises(DeviceError, match=r"recorder: read error: No such device$"):
+    with pytest.raises(DeviceError, match=r"recorder: read error: No such device; plug it in"):
         heard(Recorder([str(path)]), 1)
+
+
+# Texts of alsa-utils 1.2.8 (aplay/aplay.c) and of the system's errors.
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("arecord: set_params:1358: Channels count non available", "no single channel.*plughw"),
+        (
+            "arecord: set_params:1352: Sample format non available\nAvailable formats:\n- S32_LE",
+            "Sample format non available; .*16-bit samples.*plughw",
+        ),
+        ("arecord: set_params:1343: Broken configuration for this PCM", "plughw"),
+        ("arecord: main:831: audio open error: Device or resource busy", "end that one.*fuser"),
+        ("arecord: main:831: audio open error: Permission denied", "usermod -aG audio"),
+        ("arecord: main:831: audio open error: Host is down", "sound server does not answer"),
+        ("arecord: main:831: audio open error: Connection refused", "sound server does not"),
+        ("arecord: main:831: audio open error: No such file or directory", "plug it in.*list-dev"),
+        ("arecord: pcm_read:2221: read error: Input/output error", "another port or cable"),
+        ("something new", "list-devices"),
+        ("", "ended without a word"),
+    ],
+)
+def test_each_refusal_has_its_remedy(program: Callable[..., Path], said: str, remedy: str) -> None:
+    path = program(f"cat >&2 <<END\n{said}\nEND\nexit 1\n")
+    with pytest.raises(DeviceError, match=remedy) as refused:
+        heard(Recorder([str(path)]), 1)
+    assert "\n" not in str(refused.value)
+    assert of_error("microphone", refused.value, "").remedy
+
+
+STEREO = """
+pcm.two { type multi slaves.a { pcm "null" channels 2 }
+  bindings { 0 { slave a channel 0 } 1 { slave a channel 1 } } }
+pcm.card { @args [ N ] @args.N { type integer default 0 } type multi
+  slaves.a { pcm "null" channels 2 }
+  bindings { 0 { slave a channel 0 } 1 { slave a channel 1 } } }
+"""
+
+
+@pytest.mark.parametrize("device", ["two", "card:1"])
+def test_a_stereo_microphone_is_heard_by_the_device_that_converts(alsa: Path, device: str) -> None:
+    """ALSA itself refuses one channel of a device that has two."""
+    alsa.write_text(alsa.read_text() + STEREO)
+    with pytest.raises(DeviceError, match="Channels count non available"):
+        heard(Recorder(arecord(device)), 1)
+    said: list[str] = []
+    assert heard(microphone(device, ARECORD, report=said.append), 16000).size == 16000
+    assert len(said) == 1
+    assert "Channels count non available: plug:" in said[0] and "converts" in said[0]
+
+
+def test_raw_devices_and_those_that_convert() -> None:
+    assert converting("hw:1,0") == "plughw:1,0"
+    assert converting("hw:CARD=Mic,DEV=0") == "plughw:CARD=Mic,DEV=0"
+    assert converting(None) == "plug:default"
+    assert converting("dsnoop:CARD=Mic") == "plug:SLAVE='dsnoop:CARD=Mic'"
+    assert converting("plughw:1") is converting("plug:two") is converting("a:'b'") is None
+
+
+def test_a_microphone_of_48000_hz_only_is_heard_by_the_device_that_converts(
+    program: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = program(
+        'case "$*" in *plughw:3*) head -c 6400 /dev/zero; sleep 60;; *)\n'
+        'echo "Warning: rate is not accurate (requested = 16000Hz, got = 48000Hz)" >&2\n'
+        "sleep 0.2; cat /dev/zero;; esac\n",
+        "arecord",
+    )
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    said: list[str] = []
+    source = microphone("hw:3", ARECORD, report=said.append)
+    assert heard(source, 3200).size == 3200
+    assert said == ["the microphone gives 48000 Hz: plughw:3 is heard, which converts"]
+
+
+def test_of_two_refusals_the_first_is_told(
+    program: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = program('echo "arecord: x:1: Channels count non available" >&2; exit 1\n', "arecord")
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    said: list[str] = []
+    with pytest.raises(DeviceError, match="Channels count non available"):
+        heard(microphone("hw:3", ARECORD, report=said.append), 1)
+    assert not said
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_pw_record_is_asked_for_raw_sound_where_it_knows_that(
+    program: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    path = program(f'echo "  -a, {"--raw" if known else "--other"}"\n', "pw-record")
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    assert ("--raw" in pw_record(None)) is known
+
+
+@needs_portaudio
+def test_a_name_that_portaudio_does_not_know_is_arecord_s(
+    alsa: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert choose(None, "vmic") == PORTAUDIO
+    assert choose(None, "plughw:CARD=Nowhere") == ARECORD
+    assert choose(PORTAUDIO, "plughw:CARD=Nowhere") == PORTAUDIO
+    monkeypatch.setattr("edgemem.listen.microphone.shutil.which", lambda name: None)
+    assert choose(None, "plughw:CARD=Nowhere") == PORTAUDIO
 
 
 def test_a_device_of_another_rate_is_refused(program: Callable[..., Path]) -> None:

@@ -105,6 +105,14 @@ def test_a_label_is_no_path(tmp_path: Path) -> None:
     assert path.name.endswith("Z-______etc___b.wav")
 
 
+def test_a_long_label_is_a_file_all_the_same(tmp_path: Path) -> None:
+    sink = RecordEvents(tmp_path, Keeping(0.1, 0.0), print)
+    event = Heard(0.1, 0.0, "x" * 5000, 0.5)
+    sink.take(Moment(0, np.ones(3200, np.int16), None, None, (event,)))
+    sink.close()
+    assert len(list(tmp_path.glob("*.wav"))) == 1
+
+
 def test_the_oldest_give_way_and_only_our_own(tmp_path: Path) -> None:
     keeping = Keeping(before=0.5, after=0.5, limit=100_000)  # three of 32 kB
     others = ["20000101T000000.000Z-yes.txt", "holiday.wav", "a.20000101T000000.000Z-yes.wav"]
@@ -128,7 +136,7 @@ def test_equal_moments_get_names_of_their_own(tmp_path: Path) -> None:
 
 
 def test_what_a_crash_left_is_swept_away(tmp_path: Path) -> None:
-    left = tmp_path / ".20010909T014642.000Z-yes.wav.x7_kq0ab"
+    left = tmp_path / ".20010909T014642.000Z-yes.wav.x7_kq0ab.part"
     left.write_bytes(b"RIFF")
     foreign = tmp_path / ".holiday.wav.x7_kq0ab"
     foreign.write_bytes(b"")
@@ -172,8 +180,9 @@ import numpy as np
 from pathlib import Path
 from edgemem.listen.record import Keeping, RecordEvents
 from edgemem.listen.types import Heard, Moment
-sink = RecordEvents(Path(sys.argv[1]), Keeping(2.0, 1.0, 3_000_000), lambda s: print(s, flush=True))
-sink._patience = 60.0
+from edgemem.listen.waiting import Waits
+report = lambda s: print(s, flush=True)
+sink = RecordEvents(Path(sys.argv[1]), Keeping(2.0, 1.0, 3_000_000), report, Waits(60.0))
 position = 0
 print("ready", flush=True)
 while True:

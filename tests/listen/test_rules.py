@@ -45,6 +45,16 @@ def test_a_file_that_says_nothing_changes_nothing(rules: Any, text: str) -> None
     assert rules(text) == BASE
 
 
+@pytest.mark.parametrize("text", ["", "# nothing\n", "[keywords]\n", "[keywords.yes]\n"])
+def test_a_file_that_says_nothing_any_more_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kws.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="says nothing"):
+        read_rules(path, BASE, LABELS, PERIOD, anew=True)
+    path.write_text("[keywords.yes]\nthreshold = 0.9\n")
+    assert read_rules(path, BASE, LABELS, PERIOD, anew=True).rule("yes").threshold == 0.9
+
+
 def test_a_file_as_a_user_writes_it(rules: Any) -> None:
     found = rules(
         """

@@ -1,4 +1,4 @@
-"""``edgemem listen`` as systemd would see it: ready, alive, stuck, alive again, ending."""
+"""``edgemem listen`` as systemd would see it: ready, alive whatever hangs, ending."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +22,11 @@ SPELL = "300000"
 """WATCHDOG_USEC: a sign of life every tenth of a second, as often as the loop comes round."""
 
 PATIENCE = 60.0
-SILENCE = 3.0
-"""Seconds without a sign that are long beside a tenth of one."""
+SILENCE = 5.0
+"""Seconds without a sign that are too many; a tenth of one is usual."""
+
+ANSWER = 2.0
+"""Seconds in which SIGTERM ends it, whatever hangs."""
 
 # F_SETPIPE_SZ; the module fcntl has its name from Python 3.10 on.
 SET_PIPE_SIZE = 1031
@@ -64,14 +70,22 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     made.close()
 
 
-def start(manager: Manager, file: Path, stdout: int) -> subprocess.Popen[bytes]:
+def start(
+    manager: Manager,
+    file: Path,
+    stdout: int,
+    *more: str,
+    program: tuple[str, ...] = ("-m", "edgemem.cli"),
+    stderr: int | None = None,
+) -> subprocess.Popen[bytes]:
     """``edgemem listen FILE -`` under a manager."""
     environment = {**os.environ, "NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": SPELL}
     environment.pop("WATCHDOG_PID", None)
     return subprocess.Popen(
-        [sys.executable, "-m", "edgemem.cli", "listen", str(file), "-"],
+        [sys.executable, *program, "listen", str(file), "-", *more],
         stdin=subprocess.PIPE,
         stdout=stdout,
+        stderr=stderr,
         env=environment,
     )
 
@@ -108,32 +122,117 @@ def test_the_life_of_a_listener(manager: Manager, tone_file: Path, tone: Tone) -
     assert manager.next(0.1) is None
 
 
-def test_a_loop_that_is_stuck_falls_silent(
+def play(process: subprocess.Popen[bytes], tone: Tone, count: int = 12) -> None:
+    """Write words that the loop may never hear, from a thread of its own."""
+    sound = np.concatenate([tone("low", 0.6), tone("_silence_", 0.6)]).tobytes()
+
+    def write() -> None:
+        assert process.stdin is not None
+        with suppress(OSError):
+            for _ in range(count):
+                process.stdin.write(sound)
+                process.stdin.flush()
+
+    threading.Thread(target=write, daemon=True).start()
+
+
+def ends_in_time(manager: Manager, process: subprocess.Popen[bytes], signs: int) -> None:
+    """Signs of life come while it waits, and SIGTERM ends it."""
+    manager.until("READY=1")
+    silences = []
+    for _ in range(signs):
+        begun = time.monotonic()
+        manager.until("WATCHDOG=1")
+        silences.append(time.monotonic() - begun)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+    answer = time.monotonic() - begun
+    assert max(silences) < SILENCE
+    assert answer < ANSWER
+
+
+def test_output_that_nobody_reads_stops_neither_signs_of_life_nor_the_end(
     manager: Manager, tone_file: Path, tone: Tone, full_pipe: tuple[int, int]
 ) -> None:
-    """Its threads go on; a sign of life from one of them would hide that nothing is heard."""
+    out, into = full_pipe
+    with start(manager, tone_file, into) as process:
+        play(process, tone)
+        ends_in_time(manager, process, 10)
+    assert b'"low"' not in os.read(out, 65536)
+
+
+def test_output_that_is_read_at_last_loses_nothing(
+    manager: Manager, tone_file: Path, tone: Tone, full_pipe: tuple[int, int]
+) -> None:
     out, into = full_pipe
     with start(manager, tone_file, into) as process:
         assert process.stdin is not None
-        process.stdin.write(tone("_silence_", 1.0).tobytes())
-        process.stdin.flush()
-        manager.until("READY=1")
-        manager.until("WATCHDOG=1")
-        # a keyword whose line nobody reads
-        process.stdin.write(tone("low", 1.0).tobytes())
-        process.stdin.flush()
-        signs = 0
-        while manager.next(SILENCE) is not None:
-            signs += 1
-            assert signs < PATIENCE / 0.1, "signs of life, though the loop is stuck"
-        assert process.poll() is None
-        # read it, and the loop goes on
-        assert os.read(out, 4096)
-        manager.until("WATCHDOG=1")
+        process.stdin.write(np.concatenate([tone("low", 1.0), tone("_silence_", 1.0)]).tobytes())
         process.stdin.close()
+        manager.until("READY=1")
+        for _ in range(10):
+            manager.until("WATCHDOG=1")
+        assert process.poll() is None
+        assert os.read(out, 4096)
         manager.until("STOPPING=1")
         assert process.wait(PATIENCE) == 0
     assert b'"low"' in os.read(out, 65536)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sleep 600", """sh -c 'trap "" TERM HUP; while :; do sleep 0.1; done'"""],
+    ids=["hangs", "hangs and takes no SIGTERM"],
+)
+def test_commands_that_hang_stop_neither_signs_of_life_nor_the_end(
+    manager: Manager, tone_file: Path, tone: Tone, command: str
+) -> None:
+    with start(manager, tone_file, subprocess.DEVNULL, "--exec", command) as process:
+        play(process, tone)
+        ends_in_time(manager, process, 10)
+
+
+STUCK_DISK = """
+import sys, threading
+from edgemem.listen import record
+record.KEPT = 1
+record.write_atomic = lambda path, data: threading.Event().wait()
+from edgemem.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_disk_that_hangs_stops_neither_signs_of_life_nor_the_end(
+    manager: Manager, tone_file: Path, tone: Tone, tmp_path: Path
+) -> None:
+    more = ("--record-events", str(tmp_path / "heard"), "--after", "0.1", "--before", "0.5")
+    with start(
+        manager, tone_file, subprocess.DEVNULL, *more, program=("-c", STUCK_DISK)
+    ) as process:
+        play(process, tone)
+        ends_in_time(manager, process, 10)
+
+
+def test_a_broker_that_never_answers_stops_neither_signs_of_life_nor_the_end(
+    manager: Manager, tone_file: Path, tone: Tone
+) -> None:
+    pytest.importorskip("paho.mqtt")
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        with start(manager, tone_file, subprocess.DEVNULL, "--mqtt", address) as process:
+            play(process, tone)
+            ends_in_time(manager, process, 10)
+
+
+def test_what_nobody_reads_of_standard_error_holds_up_nothing(
+    manager: Manager, tone_file: Path, tone: Tone, full_pipe: tuple[int, int]
+) -> None:
+    _, into = full_pipe
+    more = ("--exec", "false", "--stats", "0.1")
+    with start(manager, tone_file, subprocess.DEVNULL, *more, stderr=into) as process:
+        play(process, tone)
+        ends_in_time(manager, process, 10)
 
 
 def test_a_listener_that_cannot_begin_was_never_ready(manager: Manager, tone_file: Path) -> None:

@@ -9,7 +9,8 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from edgemem.runtime.rule import DetectorConfig
 LABELS = ("_silence_", "_unknown_", "yes", "no")
 PERIOD, RATE = 0.02, 16000
 PATIENCE = 20.0
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -240,10 +242,58 @@ def test_the_own_page_may_connect() -> None:
 
 def test_another_name_that_leads_here_is_refused() -> None:
     with serving() as (sink, _, _said):
-        for host in ("evil.example", f"evil.example:{sink.port}", "192.168.1.7", "", "[::2]:80"):
+        for host in (
+            "evil.example",
+            f"evil.example:{sink.port}",
+            "192.168.1.7",
+            "",
+            "[::2]:80",
+            "[::1]evil.com",
+            "[::1].evil.com:80",
+            "evil[::1]",
+            "[localhost]",
+            "[127.0.0.1]",
+            "::1",
+            "localhost:80:evil.com",
+            "localhost@evil.com",
+            "localhost/evil.com",
+            "localhost, evil.com",
+            "localhost:",
+        ):
             assert get(sink, "/", Host=host)[0] == 421
-        for host in (f"localhost:{sink.port}", "127.0.0.1", "[::1]:8000", "LOCALHOST:9"):
+        for host in (
+            f"localhost:{sink.port}",
+            "127.0.0.1",
+            "[::1]:8000",
+            "[0:0:0:0:0:0:0:1]",
+            "LOCALHOST:9",
+        ):
             assert get(sink, "/", Host=host)[0] == 200
+
+
+def test_connections_that_ask_for_nothing_take_no_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "UNFINISHED", 60)
+    monkeypatch.setattr(web, "MOST_UNFINISHED", 5)
+    with serving() as (sink, _, said), opened(sink) as page, ExitStack() as stack:
+        assert told(page, "hello")
+        before = len(list(DESCRIPTORS.iterdir()))
+        idle = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", sink.port), PATIENCE))
+            for _ in range(100)
+        ]
+        idle[-1].sendall(b"GET / HTTP/1.1\r\nHost:")  # half of a request is none
+        for connection in idle[:95]:
+            with suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
+        taken = len(list(DESCRIPTORS.iterdir())) - before - len(idle)
+        assert taken <= 5
+        # the newest may still ask, and so may whoever comes later
+        assert get(sink, "/")[0] == 200
+        sink.take(moment(0, Heard(0.1, 0.0, "yes", 0.9)))
+        assert told(page, "event")
+    assert not said
 
 
 def test_in_a_network_addresses_and_the_own_name_are_known() -> None:

@@ -96,6 +96,15 @@ def test_the_rule_file_says_the_rule(label: str) -> None:
     }
 
 
+@pytest.mark.parametrize("threshold", [1e-300, 1e-7, 0.1234567, 1.0])
+def test_a_threshold_of_the_rule_file_is_never_another(tmp_path: Path, threshold: float) -> None:
+    path = tmp_path / "rule.toml"
+    path.write_text(as_toml(DetectorConfig(threshold=threshold, release=0.0)))
+    assert read_rules(path, DetectorConfig(), LABELS, 0.02).threshold == pytest.approx(
+        threshold, rel=1e-5
+    )
+
+
 def test_the_rule_file_is_read_back_by_config(tmp_path: Path) -> None:
     config = DetectorConfig(
         window=30, threshold=0.7, release=0.3, keywords={"no": KeywordRule(threshold=0.9)}

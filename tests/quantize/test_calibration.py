@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgemem.cells import GRU, LMU, Dense
+from edgemem.cells import GRU, LMU, Dense, Stack
 from edgemem.errors import ConfigError, ModelError
 from edgemem.ir import Graph, trace
 from edgemem.quantize import IntegerOps, Scheme, build, observe
+from edgemem.quantize.calibration import FINEST, ranges
 
 
 def test_ranges_are_those_along_the_sequences() -> None:
@@ -93,16 +94,60 @@ def dense(W: list[list[float]], b: list[float], activation: str) -> Graph:
     return trace(Dense(2, len(b), activation=activation), {"W": np.array(W), "b": np.array(b)})
 
 
-def test_refuses_a_relu_that_never_lets_anything_through() -> None:
-    graph = dense([[1.0, 1.0]], [-99.0], "relu")
-    with pytest.raises(ConfigError, match="is 0 at every step, so that its range cannot"):
-        build(graph, Scheme(), moving())
+def run(graph: Graph, calibration: np.ndarray, x: np.ndarray, form: str) -> np.ndarray:
+    """Outputs of the integer program over ``x``."""
+    program = build(graph, Scheme(form), calibration).program
+    ops, states, found = IntegerOps(program), program.zero_state((len(x),)), []
+    for t in range(x.shape[1]):
+        states, values = ops.step(states, ops.quantize(x[:, t]))
+        found.append(ops.dequantize(values[program.output]))
+    return np.stack(found, 1)
 
 
-def test_refuses_an_output_that_never_moves() -> None:
-    graph = dense([[0.0, 0.0]], [3.0], "linear")
-    with pytest.raises(ConfigError, match="is 3 at every step, so that its range cannot"):
-        build(graph, Scheme(), moving())
+@pytest.mark.parametrize("form", ["int8", "int16"])
+def test_a_relu_that_lets_nothing_through_is_zero(form: str) -> None:
+    cell = Stack((Dense(2, 3, "relu"), Dense(3, 2)))
+    params = {
+        "0.dense.W": np.ones((3, 2)),
+        "0.dense.b": np.full(3, -99.0),
+        "1.dense.W": np.array([[1.0, -2.0, 3.0], [0.5, 0.5, 0.5]]),
+    }
+    for bias in (np.zeros(2), np.array([3.0, -1.5])):
+        graph = trace(cell, {**params, "1.dense.b": bias})
+        y = run(graph, moving(), moving(), form)
+        np.testing.assert_allclose(y, np.broadcast_to(bias, y.shape), atol=0.02)
+
+
+def test_a_relu_that_was_silent_still_speaks_where_it_is_reached() -> None:
+    graph = dense([[1.0, 1.0]], [-10.0], "relu")
+    x = 4.0 * np.ones((1, 1, 2), np.float32)
+    quiet = np.concatenate([x, -x], axis=1)  # 8 - 10 and -8 - 10: nothing
+    loud = np.array([[[4.0, 4.0]]], np.float32)
+    assert run(graph, quiet, loud, "int8").item() == 0.0
+    # seen up to 6 at the input, which the format of the input holds: 12 - 10
+    quiet = np.stack([[[6.0, 0.0]], [[0.0, 6.0]]]).astype(np.float32)
+    got = run(graph, quiet, np.array([[[6.0, 6.0]]], np.float32), "int8").item()
+    assert got == pytest.approx(2.0, abs=0.1)
+
+
+def test_an_output_that_never_moves_is_what_it_is() -> None:
+    y = run(dense([[0.0, 0.0]], [3.0], "linear"), moving(), moving(), "int8")
+    np.testing.assert_allclose(y, 3.0, atol=3.0 / 255)
+
+
+def test_ranges_of_values_that_hardly_left_zero() -> None:
+    # 6 - (6 - 2^-30): the terms cancel but for what rounding would leave
+    graph = dense([[1.0, 1.0]], [-6.0 + 2.0**-30], "relu")
+    x = np.array([[[6.0, 0.0], [0.0, 6.0], [1.0, 2.0]]], np.float32)
+    found = ranges(graph, observe(graph, x))
+    # the sum went down to -3, and above zero by 2^-30 only
+    assert observe(graph, x)[graph.output].high == pytest.approx(2.0**-30)
+    assert found[graph.output].low == 0.0
+    assert found[graph.output].high == pytest.approx(3.0 * FINEST)
+    # what moved as far as its terms do is left as it was seen
+    plain = dense([[1.0, 1.0]], [1.0], "linear")
+    seen = observe(plain, x)
+    assert ranges(plain, seen) == seen
 
 
 def test_a_range_of_zero_from_weights_of_zero_is_no_silence() -> None:

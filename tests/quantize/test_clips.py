@@ -45,7 +45,7 @@ def test_names_the_recordings_that_cannot_be_used(
 
 
 def test_says_why_there_is_nothing_to_calibrate_on(
-    tmp_path: Path, write_wav: Callable[..., Path]
+    bare: None, tmp_path: Path, write_wav: Callable[..., Path]
 ) -> None:
     with pytest.raises(DataError, match="expected wav or FLAC"):
         sequences(tmp_path, FRONTEND)

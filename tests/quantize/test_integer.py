@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -16,6 +17,7 @@ from edgemem.quantize import Format, IntegerOps, Operation, Program, Tensor, mul
 from edgemem.quantize.curves import SIGMOID_TABLE, argument_multiplier
 from edgemem.quantize.formats import shift_between, shifted
 from edgemem.quantize.integer import doubling_high_mul, rescaled, rounding_shift
+from edgemem.quantize.stored import program_of
 
 int32 = st.integers(-(2**31) + 1, 2**31 - 1)
 
@@ -242,10 +244,15 @@ def test_batches_are_rows_of_their_own() -> None:
 
 
 def test_a_program_comes_back_from_its_description() -> None:
-    arrays = {"w": np.ones((2, 2), np.int8), "m": np.full(2, 2**30, np.int32), "s": np.ones(2)}
+    arrays = {
+        "w": np.ones((2, 2), np.int8),
+        "m": np.full(2, 2**30, np.int32),
+        "s": np.full(2, -3, np.int8),
+    }
+    named = {"weight": "w", "multiplier": "m", "shift": "s"}
     program = Program(
         {"x": Tensor((2,), Format(8, 0.5, 3)), "y": Tensor((2,), Format(8, 0.25))},
-        (Operation("product", "y", ("x",), {"relu": 1}, {"weight": "w"}),),
+        (Operation("product", "y", ("x",), {"relu": 1}, named),),
         arrays,
         {},
         {"w": Format(4, np.array([0.5, 0.25]))},
@@ -253,7 +260,7 @@ def test_a_program_comes_back_from_its_description() -> None:
         "x",
         "y",
     )
-    found = Program.from_dict(program.to_dict(), program.to_arrays())
+    found = program_of(json.loads(json.dumps(program.to_dict())), program.to_arrays())
     assert found.to_dict() == program.to_dict()
     assert found.weights["w"].bits == 4 and found.macs() == 4
     np.testing.assert_array_equal(np.asarray(found.weights["w"].scale), [0.5, 0.25])
@@ -272,8 +279,3 @@ def test_a_program_that_is_not_well_formed(operation: Operation, message: str) -
     tensors = {name: Tensor((2,), Format(16, 1.0)) for name in ("x", "y")}
     with pytest.raises(GraphError, match=message):
         Program(tensors, (operation,), {}, {}, {}, {}, "x", "x")
-
-
-def test_a_damaged_description_is_refused() -> None:
-    with pytest.raises(GraphError, match="damaged description of a program"):
-        Program.from_dict({"tensors": {}}, {})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from edgemem.quantize import Format, observe
 from edgemem.quantize.build import prepared
 from edgemem.quantize.formats import shift_between
 from edgemem.quantize.plan import Plan, plan
-from edgemem.quantize.steps import origin, steps
+from edgemem.quantize.steps import CURVES, origin, steps
 
 N_IN = 5
 DEEP = Stack(
@@ -104,3 +106,15 @@ def test_products_remember_the_array_that_they_were_made_from() -> None:
 )
 def test_origin_of_a_name(name: str, expected: str) -> None:
     assert origin(name) == expected
+
+
+def test_every_curve_has_formats_of_its_own_and_no_other_takes_those_of_a_sigmoid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = importlib.import_module("edgemem.quantize.plan")
+    assert set(module.CURVE_FORMATS) == CURVES
+    graph = trace(Dense(2, 2, "tanh"), {"W": np.eye(2), "b": np.zeros(2)})
+    x = np.random.default_rng(0).normal(size=(2, 5, 2)).astype(np.float32)
+    monkeypatch.delitem(module.CURVE_FORMATS, "tanh")
+    with pytest.raises(UnsupportedOpError, match="no integer format for the curve 'tanh'"):
+        module.plan(graph, steps(graph), observe(graph, x), "int8")

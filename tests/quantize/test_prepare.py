@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
 import numpy as np
 import pytest
 
-from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
+from edgemem.cells import (
+    CELLS,
+    GRU,
+    LEM,
+    LMU,
+    LSTM,
+    Bidirectional,
+    Cell,
+    Conv,
+    Dense,
+    Norm,
+    Stack,
+)
+from edgemem.cells.base import Shape
 from edgemem.ir import Graph, trace
-from edgemem.quantize import observe
+from edgemem.ops import Ops
+from edgemem.quantize import Scheme, build, observe
 from edgemem.quantize.prepare import absorbed, prepare
+from edgemem.quantize.rounding import rounded_network, settle, sources
+
+T = TypeVar("T")
 
 LINEAR = LMU(5, 6, 4, 8.0, 3, input_to_hidden=True, activation="linear")
 STACKS = {
@@ -128,3 +149,98 @@ def test_the_constants_of_a_balanced_memory_travel_with_it() -> None:
             for arrays in (network.params, network.cell.constants)
         )
         np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+@dataclass(frozen=True)
+class Gated(Cell):
+    """A cell that nobody here knows, one of whose matrices is called as that of a Dense."""
+
+    name: ClassVar[str] = "gated"
+    n_in: int
+    n_out: int
+
+    @property
+    def params(self) -> Mapping[str, Shape]:
+        n, m = self.n_out, self.n_in
+        return {"W": (n, n), "W_f": (n, m), "W_h": (n, m), "b": (n,), "b_h": (n,)}
+
+    @property
+    def states(self) -> Mapping[str, Shape]:
+        return {"h": (self.n_out,)}
+
+    def step(
+        self, ops: Ops[T], p: Mapping[str, T], s: Mapping[str, T], x: T
+    ) -> tuple[dict[str, T], T]:
+        f = ops.sigmoid(ops.add(ops.matvec(p["W_f"], x), p["b"]))
+        driven = ops.add(ops.matvec(p["W_h"], x), p["b_h"])
+        candidate = ops.tanh(ops.add(driven, ops.matvec(p["W"], s["h"])))
+        h = ops.label(ops.add(s["h"], ops.mul(f, ops.sub(candidate, s["h"]))), "h_new")
+        return {"h": h}, h
+
+
+@dataclass(frozen=True)
+class Skipping(Dense):
+    """A Dense by inheritance, whose input has another way out."""
+
+    name: ClassVar[str] = "skipping"
+
+    def step(
+        self, ops: Ops[T], p: Mapping[str, T], s: Mapping[str, T], x: T
+    ) -> tuple[dict[str, T], T]:
+        states, y = super().step(ops, p, s, x)
+        return states, ops.add(y, ops.tanh(x))
+
+
+BETWEEN: dict[str, Cell] = {
+    "bidirectional": Bidirectional(LEM(5, 2)),
+    "conv": Conv(5, 4, 3, "relu"),
+    "dense": Dense(5, 4, "tanh"),
+    "gru": GRU(5, 4),
+    "lem": LEM(5, 4),
+    "lmu": LMU(5, 4, 4, 6.0),
+    "lstm": LSTM(5, 4),
+    "norm": Norm(5, "relu"),
+    "stack": Stack((Dense(5, 4), Dense(4, 4, "tanh"))),
+    "gated": Gated(5, 4),
+    "skipping": Skipping(5, 5),
+}
+KEEPING = ("conv", "norm", "skipping")
+"""Something beside a product reads the input of these."""
+
+OF_ITS_WHOLE_SEQUENCE = "bidirectional"
+
+
+def test_every_cell_is_tried_between_norms() -> None:
+    assert set(BETWEEN) >= set(CELLS)
+
+
+@pytest.mark.parametrize("cell", BETWEEN.values(), ids=BETWEEN)
+def test_no_norm_before_or_behind_a_cell_is_lost(cell: Cell) -> None:
+    stack = Stack((Norm(5), cell, Norm(cell.n_out), Dense(cell.n_out, 3)))
+    params = drawn(stack)
+    network = absorbed(stack, params)
+    if cell.name == OF_ITS_WHOLE_SEQUENCE:
+        assert network.cell.cells[:2] == stack.cells[:2]
+        np.testing.assert_array_equal(network.params["0.norm.gain"], params["0.norm.gain"])
+        return
+    np.testing.assert_allclose(
+        outputs(network.cell, network.params), outputs(stack, params), rtol=0.0, atol=1e-10
+    )
+    assert {network.names[name] for name in network.names if "norm" in name} <= set(params)
+    kept = any(isinstance(layer, Norm) for layer in network.cell.cells[:1])
+    assert kept == (cell.name in KEEPING)
+
+
+@pytest.mark.parametrize("name", [name for name in BETWEEN if name != OF_ITS_WHOLE_SEQUENCE])
+def test_what_was_prepared_can_be_trained_in_rounded_form(name: str) -> None:
+    cell = BETWEEN[name]
+    stack = Stack((Norm(5), cell, Norm(cell.n_out), Dense(cell.n_out, 3)))
+    network = prepare(stack, drawn(stack), sequences())
+    scheme = settle(network.cell, network.params, 8, {}, sequences())
+    # every trained array of the form that is trained comes from one of the network
+    made = {part for parts in sources(network.cell).values() for part in parts}
+    assert made == set(network.cell.params)
+    rounded = rounded_network(network.cell, network.params, scheme)
+    wanted, got = outputs(stack, drawn(stack)), rounded.scan(sequences(2).astype(np.float64))[0]
+    assert np.sqrt(np.mean((got - wanted) ** 2) / np.mean(wanted**2)) < 0.2
+    assert build(trace(network.cell, network.params), Scheme(), sequences()).program.operations

@@ -127,6 +127,17 @@ def test_a_wrong_number_of_logits_is_refused() -> None:
         Detector(SHARP, LABELS, 0.01).push(np.zeros(4))
 
 
+def test_windows_that_no_memory_holds_are_refused() -> None:
+    labels = tuple(map(str, range(1000)))
+    with pytest.raises(ConfigError, match="more than 4,194,304 posteriors; take shorter"):
+        Detector(replace(SHARP, window=1 << 16), labels, 0.01)
+    own = {label: {"window": n + 1} for n, label in enumerate(labels)}
+    many = replace(SHARP, keywords=own)
+    Detector(many, labels, 0.01)
+    with pytest.raises(ConfigError, match="more than"):
+        Detector(many, (*labels, *(f"more {n}" for n in range(2000))), 0.01)
+
+
 def test_a_detector_that_ignores_everything_is_refused() -> None:
     with pytest.raises(ConfigError, match="every label is ignored: yes, no"):
         Detector(replace(SHARP, ignore=("yes", "no")), ("yes", "no"), 0.01)
@@ -287,7 +298,9 @@ def test_another_rule_changes_neither_time_nor_what_has_fired() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"window": 10**12}, "window is more than 1,000,000 frames"),
+        ({"window": 10**12}, "window is more than 65,536 frames"),
+        ({"ignore": 5}, "ignore is 5; it must be a list of labels"),
+        ({"ignore": {"a": 1}}, "it must be a list of labels"),
         ({"refractory": 1e308}, r"refractory is 1e\+308; it must be 0 seconds or more"),
         ({"threshold": 10**400}, "threshold is inf; it must lie in"),
     ],

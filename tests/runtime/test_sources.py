@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgemem.errors import AudioError, MissingExtraError
+from edgemem.errors import AudioError, MissingExtraError, SoundFormatError
 from edgemem.runtime.sources import pcm_blocks, read_clip
 
 SAMPLES = np.array([0, 1, -1, 32767, -32768, 256, 77], np.int16)
@@ -54,13 +54,16 @@ def test_flac_gives_the_same_samples(tmp_path: Path) -> None:
         ({"width": 3, "data": bytes(9)}, "is 16000 Hz, 1 channel(s), 24 bits"),
     ],
 )
-def test_another_format_is_refused_with_the_remedy(tmp_path: Path, changes: dict, got: str) -> None:
+def test_without_the_extra_another_format_is_refused_with_the_remedy(
+    bare: None, tmp_path: Path, changes: dict, got: str
+) -> None:
     path = write_wav(tmp_path / "a.wav", **changes)
-    with pytest.raises(AudioError) as raised:
+    with pytest.raises(SoundFormatError) as raised:
         read_clip(path)
     message = str(raised.value)
     assert message.startswith(f"{path} {got}; ")
     assert "expected 16000 Hz, 1 channel, 16 bits; convert it with: sox" in message
+    assert "pip install 'edgemem[audio]'" in message
 
 
 def test_another_rate_can_be_asked_for(tmp_path: Path) -> None:
@@ -134,9 +137,6 @@ def test_a_damaged_flac_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     path.write_bytes(b"fLaC" + bytes(40))
     with pytest.raises(AudioError, match="is no readable FLAC file"):
-        read_clip(path)
-    soundfile.write(path, np.zeros((9, 2), np.int16), 16000, subtype="PCM_16")
-    with pytest.raises(AudioError, match="2 channel"):
         read_clip(path)
     noise = np.random.default_rng(0).integers(-9999, 9999, 16000).astype(np.int16)
     soundfile.write(path, noise, 16000, subtype="PCM_16")

@@ -12,6 +12,7 @@ import pytest
 from edgemem.cells import LEM, Cell, Dense, Stack
 from edgemem.errors import ConfigError, GraphError, ShapeError, UnknownNameError
 from edgemem.ir import Graph, trace
+from edgemem.reading import DamageError
 from edgemem.spiking import SpikingNetwork, prepare, simulate
 
 Traced = Callable[[Cell], Graph]
@@ -94,5 +95,5 @@ def test_stored_form(lem: SpikingNetwork, noise: Noise) -> None:
 
 @pytest.mark.parametrize("text", [b"{}", b"[1]", b"no json", b'{"graph": {}, "steps": 4}'])
 def test_refuses_a_damaged_description(lem: SpikingNetwork, text: bytes) -> None:
-    with pytest.raises(GraphError, match="damaged"):
+    with pytest.raises(DamageError, match=r"lacks|must be an object|is no JSON"):
         SpikingNetwork.from_parts(text, lem.to_parts()[1])

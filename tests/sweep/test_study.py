@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -161,3 +163,38 @@ def test_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"edgemem\[sweep\]"):
         study_of(tmp_path / "a", "x=0:1")
+
+
+ALTERED = (
+    "UPDATE trial_params SET param_value = 1e9",
+    "UPDATE trial_params SET distribution_json = '{}'",
+    "UPDATE trial_params SET distribution_json = 'x'",
+    "UPDATE trials SET state = 'ELSE'",
+    "UPDATE trials SET datetime_start = 'yesterday'",
+    "UPDATE trial_user_attributes SET value_json = '[1'",
+    "UPDATE trial_user_attributes SET value_json = '{\"metric\": 1}' WHERE key = 'result'",
+    "UPDATE trial_user_attributes SET value_json = '-1' WHERE key = 'retries'",
+    "UPDATE trial_user_attributes SET value_json = '7' WHERE key = 'reason'",
+    "UPDATE trial_user_attributes SET value_json = replace(value_json, 'mse', 'beauty')",
+    "UPDATE trial_user_attributes SET value_json = replace(value_json, '0.5', 'NaN')",
+    "UPDATE trial_intermediate_values SET intermediate_value_type = 'ELSE'",
+    "UPDATE trial_values SET value_type = 'ELSE'",
+    "UPDATE study_directions SET direction = 'ELSE'",
+)
+
+
+@pytest.mark.parametrize("change", ALTERED)
+def test_a_database_with_altered_values_is_one_sentence(change: str, tmp_path: Path) -> None:
+    study = study_of(tmp_path / "a", *BOWL)
+    first, _ = islice(study.ask(9), 2)
+    study.report(first.number, {"epoch": 1.0, "validation_mse": 0.5})
+    study.end(first.number, Ended("complete", result(0.5)))
+    del study
+    with closing(sqlite3.connect(tmp_path / "a")) as database:
+        database.execute(change)
+        database.commit()
+    with pytest.raises(DataError, match="cannot be used, or holds something else") as caught:
+        again = study_of(tmp_path / "a", *BOWL)
+        assert again.trials
+        list(islice(again.ask(9), 2))
+    assert len(str(caught.value)) < 500

@@ -61,8 +61,8 @@ def test_a_terminal_shows_a_line_that_moves(monkeypatch, clock):
     shown = Progress(3, 4, 20)
     run_epoch(shown, clock, 0)
     lines = terminal.getvalue().split("\r")
-    # 20 clips in 2.5 s; three batches of this epoch and eight of the others are left
-    assert lines[1] == "epoch 1/3   25%  loss 1.000  8 sequences/s  0:27 left  "
+    # 20 clips in 2.5 s; two batches of this epoch and eight of the others are left
+    assert lines[1] == "epoch 1/3   50%  loss 0.500  8 sequences/s  0:25 left  "
     assert lines[-1].startswith("\x1b[Kepoch 1/3  loss 1.5000")
     clock[0] += 0.1
     before = terminal.getvalue()
@@ -70,6 +70,14 @@ def test_a_terminal_shows_a_line_that_moves(monkeypatch, clock):
     clock[0] += 0.1
     shown.step(1, 1, 1.0)
     assert terminal.getvalue().count("\r") - before.count("\r") <= 1
+
+
+def test_the_time_to_compile_is_not_taken_for_that_of_an_epoch(capsys, clock):
+    shown = Progress(11, 4, 20)
+    clock[0] += 300
+    run_epoch(shown, clock, 0)
+    # ten epochs of four batches of 2.5 s
+    assert capsys.readouterr().err.endswith(" 1:40 left\n")
 
 
 def test_quiet_says_nothing(capsys, clock):

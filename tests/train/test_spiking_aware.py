@@ -102,7 +102,7 @@ def test_a_network_ends_its_training_on_spikes(folder: Path, tmp_path: Path) -> 
     assert {name: model.card["spiking_aware"][name] for name in card} == card
     assert json.loads(result.stdout)["digest"] == model.digest
     header, floats, spikes = out.with_name("a.model.history.csv").read_text().splitlines()
-    assert header == "epoch,loss,validation_accuracy,seconds,rate,rate_penalty"
+    assert header == "epoch,loss,validation_accuracy,validation_loss,seconds,rate,rate_penalty"
     assert floats.endswith(",,")
     assert not spikes.endswith(",")
 

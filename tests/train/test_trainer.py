@@ -21,7 +21,7 @@ from edgemem.train.recipes import Recipe
 nengo_dl = pytest.importorskip("nengo_dl", reason="the train extra is not installed")
 
 from edgemem.train import kws, trainer  # noqa: E402
-from edgemem.train.keywords import fit  # noqa: E402
+from edgemem.train.keywords import fit, score  # noqa: E402
 from edgemem.train.loss import window_entropy  # noqa: E402
 from edgemem.train.schedules import WarmCosine  # noqa: E402
 
@@ -187,3 +187,33 @@ def test_a_schedule_that_is_all_warm_up_or_none_stays_within_its_peak(total):
     for warmup in (0, 1, total):
         rates = [float(WarmCosine(2.0, warmup, total)(step)) for step in range(total)]
         assert all(0.0 < rate <= 2.0 for rate in rates)
+
+
+def test_among_equals_the_epoch_with_the_least_validation_loss_is_best():
+    def row(accuracy, loss, validation_loss=None):
+        more = {} if validation_loss is None else {"validation_loss": validation_loss}
+        return {"validation_accuracy": accuracy, "loss": loss, **more}
+
+    by_validation = [row(0.5, 0.1, 0.2), row(1.0, 0.3, 0.9), row(1.0, 0.4, 0.5), row(1.0, 0.2, 0.5)]
+    assert trainer.best_by(by_validation, score) is by_validation[2]
+    by_training = [row(1.0, 0.3), row(1.0, 0.2), row(0.9, 0.1)]
+    assert trainer.best_by(by_training, score) is by_training[1]
+
+
+def test_the_validation_loss_is_the_cross_entropy_of_the_kept_network(run):
+    batches = Batches(run.data, RECIPE, 3)
+    clips = run.data.validation
+    x = batches.frontend.stack_frames(clips.features).astype(np.float64)
+    logits = trace(run.result.cell, run.result.params).scan(x)[0][:, -batches.window :].mean(axis=1)
+    likelihood = logits[np.arange(len(x)), clips.labels] - np.log(np.exp(logits).sum(axis=1))
+    assert run.result.best["validation_loss"] == pytest.approx(-likelihood.mean(), rel=1e-3)
+
+
+def test_equal_trainings_make_equal_files(run, tmp_path, monkeypatch):
+    def made(result):
+        model = kws.make_model("net", run.data, RECIPE, 3, result, {})
+        save(model, tmp_path / "net.model")
+        return (tmp_path / "net.model").read_bytes()
+
+    slower = tuple({**row, "seconds": 7.0 * row["seconds"]} for row in run.result.history)
+    assert made(run.result) == made(replace(run.result, history=slower))

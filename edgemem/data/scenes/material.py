@@ -23,6 +23,7 @@ from edgemem.data.types import SPLITS, Clip, Features, Report, Skipped
 from edgemem.errors import DataError, UnknownNameError
 from edgemem.frontend import FrontEnd
 from edgemem.frontend.powers import band_powers
+from edgemem.runtime.crop import SECOND, Crop
 
 OTHER = "_other_"
 """Label of words out of a set whose labels mean nothing to the network."""
@@ -47,6 +48,8 @@ class Where:
     cache : Path, optional
         Folder for features.
     speaker : SpeakerRule
+    crop : Crop
+        What is kept of each recording.
     """
 
     data: Path
@@ -57,6 +60,7 @@ class Where:
     background: Path | None = None
     cache: Path | None = None
     speaker: SpeakerRule = DEFAULT_SPEAKER
+    crop: Crop = SECOND
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,8 @@ class Material:
     sound : bool
         Whether every clip is a recording.
     report : Report
+    crop : Crop
+        What is kept of each recording.
     """
 
     frontend: FrontEnd
@@ -93,6 +99,7 @@ class Material:
     n_samples: int
     sound: bool
     report: Report
+    crop: Crop = SECOND
 
     def numbers(self, keywords: Sequence[str]) -> tuple[list[int], list[int]]:
         """Numbers of the clips of keywords, and of those of other words."""
@@ -138,7 +145,9 @@ def collect(
     parts = [_part(main, where, _labelled(main, where, labels), progress)]
     sound = main.found.kind == "sound"
     if where.others is not None:
-        other = _source(where.others, replace(where, protocol="folders"), own, None)
+        by_rule = replace(where.speaker, held=0)
+        elsewhere = replace(where, protocol="folders", speaker=by_rule)
+        other = _source(where.others, elsewhere, own, None)
         parts.append(_part(other, where, _others(other, where), progress))
         sound = sound and other.found.kind == "sound"
     rings, noise = _rings(where, own.sample_rate, main)
@@ -158,6 +167,7 @@ def collect(
         n_samples=main.n_samples,
         sound=sound,
         report=report,
+        crop=where.crop,
     )
 
 
@@ -175,9 +185,9 @@ _Listed = list[tuple[Clip, str]]
 
 def _source(root: Path, where: Where, own: FrontEnd, labels: Sequence[str] | None) -> Source:
     heard = look(root, where.speaker).kind == "sound"
-    source = open_source(
-        root, where.protocol, own if heard else where.frontend, None, where.speaker
-    )
+    frontend = own if heard else where.frontend
+    crop = where.crop if heard else replace(where.crop, center=False)
+    source = open_source(root, where.protocol, frontend, None, where.speaker, crop)
     if source.frontend != own:
         raise DataError(f"{root}: its features come from another front end than the network's")
     if own.kind != "logmel" and not heard:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgemem.data.background import Recording, span_of
+from edgemem.data.background import Recording, shares
 from edgemem.data.scenes.schedule import GRID
 
 FADE = 320
@@ -66,8 +66,7 @@ def ring_of(name: str, samples: npt.NDArray[np.int16]) -> Ring:
 def rings_of(recordings: Sequence[Recording], split: str) -> tuple[Ring, ...]:
     """The share of each recording for ``split``, closed; what is shorter than 0.1 s is left out."""
     rings = []
-    for recording in recordings:
-        first, last = span_of(len(recording.samples), split)
+    for recording, first, last in shares(recordings, split):
         if last - first >= 10 * GRID + FADE:
             rings.append(ring_of(recording.name, recording.samples[first:last]))
     return tuple(rings)

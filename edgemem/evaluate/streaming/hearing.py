@@ -65,10 +65,9 @@ class Stage:
 
     def _read(self, clip: int) -> npt.NDArray[np.int16]:
         frontend = self.material.frontend
+        crop = self.material.crop
         return read_samples(
-            self.material.clips[clip],
-            frontend.sample_rate,
-            self.material.n_samples / frontend.sample_rate,
+            self.material.clips[clip], frontend.sample_rate, crop.seconds, crop.center
         )
 
 

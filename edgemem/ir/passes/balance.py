@@ -87,6 +87,8 @@ class _Balancer:
         if written is None or readers is None or not (rest[0].constant and rest[0].source):
             return
         peak = np.maximum(self._peaks[state], self._peaks[self._graph.next_states[state]])
+        if not peak.any():  # it never moved: nothing is known of its units
+            return
         channels = _gain(peak.max(axis=1))
         orders = _gain((peak / channels[:, None]).max(axis=0))
         # just below 1, which a power of two covers without waste

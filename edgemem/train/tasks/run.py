@@ -12,7 +12,7 @@ import numpy as np
 from edgemem import model as models
 from edgemem.cells import Stack
 from edgemem.ops import Array
-from edgemem.train.checkpoint import beside
+from edgemem.train.checkpoint import beside, check_arrays
 from edgemem.train.fused import Fused
 from edgemem.train.fused_task import FusedTask
 from edgemem.train.progress import Shown, draw_history, write_history
@@ -98,11 +98,14 @@ def run_task(
     prepared = _prepare(request)
     lesson, checkpoint = prepared.lesson, beside(out, "checkpoint")
     found = _trained(prepared, checkpoint, resume, quiet, watch)
+    check_arrays(found.arrays, prepared.stack.params)
     best = dict(best_row(found.history, lesson))
     layer = prepared.for_measuring(found.arrays, prepared.data.train.n_steps)
     measured = lesson.measure(layer, prepared.data.test) if test else None
     summary = _summary(prepared, found, best, measured)
-    made = make_model(out.stem, prepared.task, lesson, prepared.stack, found.arrays, summary)
+    # equal trainings make equal files; the seconds of each epoch are in the history
+    about = {name: value for name, value in summary.items() if name != "seconds"}
+    made = make_model(out.stem, prepared.task, lesson, prepared.stack, found.arrays, about)
     if prepared.lesson.epochs:
         write_history(beside(out, "history.csv"), found.history)
         draw_history(beside(out, "curve.png"), found.history, best, _shown(lesson))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.errors import ArtefactError
 from edgemem.files import npz_bytes
+from edgemem.reading import DamageError, read_json
+from edgemem.shapes import TEXT, ListOf, MapOf, OneOf, Record, Whole
 
 from .emulator import Overflow
 from .mapping import Accumulators
@@ -21,6 +23,16 @@ if TYPE_CHECKING:
 
 SETTINGS = "graded.json"
 UNITS = "units.npz"
+
+SCHEMA = Record(
+    {
+        "accumulators": OneOf(get_args(Accumulators)),
+        "overflow": OneOf(get_args(Overflow)),
+        "thresholds": MapOf(Whole(0, 1 << 24), 1 << 16),
+        "labels": ListOf(TEXT, 1 << 16),
+    }
+)
+"""What :func:`settings_parts` writes as JSON."""
 
 
 @dataclass(frozen=True)
@@ -65,23 +77,21 @@ def read_settings(artefact: Artefact) -> tuple[Settings, dict[str, NDArray[np.fl
     ArtefactError
         If there is none, or it is damaged.
     """
-    text, units = artefact.part(SETTINGS), artefact.arrays(UNITS)
+    units = artefact.arrays(UNITS)
     try:
-        plan = json.loads(text)
-        settings = Settings(
-            accumulators=_one_of(plan["accumulators"], ("split", "single")),
-            overflow=_one_of(plan["overflow"], ("strict", "hardware")),
-            thresholds={str(name): int(n) for name, n in plan["thresholds"].items()},
-            labels=tuple(str(name) for name in plan["labels"]),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        plan = read_json(artefact.part(SETTINGS))
+        SCHEMA.check(plan, "settings")
+        for name, array in units.items():
+            if array.dtype.kind not in "fi" or array.ndim > 3 or not np.isfinite(array).all():
+                raise DamageError(f"array {name!r} holds no units of a value")
+    except DamageError as error:
         raise ArtefactError(
-            f"{artefact.origin}: {SETTINGS} is damaged ({error!r}); convert the model again"
+            f"{artefact.origin}: {SETTINGS} is damaged ({error}); convert the model again"
         ) from error
-    return settings, dict(units)
-
-
-def _one_of(value: Any, known: tuple[str, ...]) -> Any:
-    if value not in known:
-        raise ValueError(f"{value!r} is none of {', '.join(known)}")
-    return value
+    settings = Settings(
+        accumulators=plan["accumulators"],
+        overflow=plan["overflow"],
+        thresholds=plan["thresholds"],
+        labels=tuple(plan["labels"]),
+    )
+    return settings, units

@@ -17,6 +17,9 @@ from .slices import Slice
 
 Integers = NDArray[np.int64]
 
+MOST_UNITS = 1 << 20
+"""Units and inputs of a network on chips."""
+
 
 @dataclass(frozen=True)
 class Core:
@@ -172,32 +175,36 @@ class Placement:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Placement:
-        """The placement that :meth:`to_dict` described.
+        """The placement that :meth:`to_dict` described, in values of these kinds.
 
         Raises
         ------
         GraphError
-            If the description is damaged.
+            If routes of a group say different numbers of units, or more than a chip holds.
+        PlacementError
+            If the chip is none.
         """
-        try:
-            return cls(
-                limits=Limits.from_dict(values["limits"]),
-                cores=tuple(
-                    Core(
-                        int(core["place"]),
-                        tuple(Slice(group, start, stop) for group, start, stop in core["slices"]),
-                        Usage(**core["usage"]),
-                    )
-                    for core in values["cores"]
-                ),
-                routes={
-                    name: Routes(**{what: _spelled(runs) for what, runs in parts.items()})
-                    for name, parts in values["routes"].items()
-                },
-                links=tuple(Link(*link) for link in values["links"]),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise GraphError(f"damaged description of a placement: {error!r}") from error
+        routes = {}
+        for name, parts in values["routes"].items():
+            units = {sum(n for _, n in runs) for runs in parts.values()}
+            if len(units) > 1 or max(units) > MOST_UNITS:
+                raise GraphError(f"routes of {name!r} for {sorted(units)} units")
+            routes[name] = Routes(**{what: _spelled(runs) for what, runs in parts.items()})
+        if sum(len(route.cores) for route in routes.values()) > MOST_UNITS:
+            raise GraphError(f"routes for more than {MOST_UNITS} units")
+        return cls(
+            limits=Limits.from_dict(values["limits"]),
+            cores=tuple(
+                Core(
+                    core["place"],
+                    tuple(Slice(*part) for part in core["slices"]),
+                    Usage(**core["usage"]),
+                )
+                for core in values["cores"]
+            ),
+            routes=routes,
+            links=tuple(Link(*link) for link in values["links"]),
+        )
 
     def _of(self, name: str) -> Routes:
         check_known("input or group", [name], self.routes)

@@ -24,10 +24,7 @@ def tolerance(options: Any, trained: Scheme | None = None) -> Tolerance:
     What rounding leaves of values goes through every layer and is in inverse proportion to the
     levels: 0.56 of the logits at 4, 0.38 at 6, 0.34 at 8, in the network of four memories that
     comes with the package, where 10, 5 and 5 decisions of 100 fall otherwise. Small networks have
-    half of that. The emulator is integers; what differs between machines is the host's floats.
+    half of that. What a coarse form may lose, a finer one may as well, so that levels and window
+    do not count. The emulator is integers; what differs between machines is the host's floats.
     """
-    return Tolerance(
-        distance=0.1 + 3.0 / options.levels,
-        agreement=1.0 - 0.8 / options.levels,
-        replay=1e-3,
-    )
+    return Tolerance(distance=0.6, agreement=0.85, replay=1e-3)

@@ -206,8 +206,10 @@ def _function_code(op: str, seen: Observed, levels: int) -> Code:
     if op == "sigmoid":
         # 1/2 + tanh(a/2)/2
         return code.curve(lambda f: 2.0 * np.arctanh(f), size, half, 0.5, 0.5)
-    most = np.full(size, min(levels, _MOST_LEVELS))
-    return code.uniform(_reach(seen, _VALUE_MARGIN), most, both_sides=False)
+    if op == "relu":
+        most = np.full(size, min(levels, _MOST_LEVELS))
+        return code.uniform(_reach(seen, _VALUE_MARGIN), most, both_sides=False)
+    raise UnsupportedOpError(f"loihi1: no comparators stand for {op}")
 
 
 def _reach(seen: Observed, margin: float) -> Array:

@@ -170,10 +170,9 @@ def test_counts_add_up() -> None:
     assert names == [a.name for a in machine.simulate(x[:1]).populations]
 
 
-def test_the_tolerance_grows_with_the_threshold() -> None:
-    exact, coarse = (TARGET.tolerance(LoihiOptions(threshold=t)) for t in (0.0, 0.2))
-    assert exact.replay == coarse.replay == 0.0
-    assert exact.distance < coarse.distance and exact.agreement > coarse.agreement
+def test_a_smaller_threshold_is_held_to_nothing_stricter() -> None:
+    found = [TARGET.tolerance(LoihiOptions(threshold=t)) for t in (0.0, 0.05, 0.2, 1.0)]
+    assert len(set(found)) == 1 and found[0].replay == 0.0
 
 
 # bad input

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgemem.errors import GraphError, PlacementError, UnknownNameError
+from edgemem.artefact import Artefact
+from edgemem.errors import ArtefactError, GraphError, PlacementError, UnknownNameError
 from edgemem_loihi.placement import (
     LOIHI,
     ChipNetwork,
@@ -29,6 +30,7 @@ from edgemem_loihi.placement import (
 )
 from edgemem_loihi.placement.limits import axon_bits, index_bits
 from edgemem_loihi.placement.picture import chip_map
+from edgemem_loihi.placement.stored import PART, placement_part, read_placement
 
 ONE_CORE = replace(LOIHI, columns=1, rows=1, cores_per_tile=1)
 
@@ -450,12 +452,28 @@ def test_report_and_chip_map(tmp_path: Path) -> None:
             lambda: place(dense(2, 2), traffic=Traffic({"a": np.array([1.0, -1.0])})),
             "finite and >= 0",
         ),
-        (lambda: Placement.from_dict({"limits": {}}), "damaged description of a placement"),
     ],
 )
 def test_networks_that_cannot_be(make: Any, what: str) -> None:
     with pytest.raises(GraphError, match=what):
         make()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda plan: plan.pop("limits"), "lacks limits"),
+        (lambda plan: plan["cores"][0].update(place=-1), r"cores\[0\].place is -1"),
+        (lambda plan: plan["routes"]["a"]["cores"].append([1, 1]), "routes of 'a' for"),
+        (lambda plan: plan["routes"]["a"].update(cores=[[1, 1 << 20]] * 9), r"routes of 'a' for"),
+    ],
+)
+def test_a_damaged_description_is_refused(change: Any, what: str) -> None:
+    plan = json.loads(placement_part(place(dense(2, 2)))[PART])
+    change(plan)
+    part = {PART: json.dumps(plan).encode()}
+    with pytest.raises(ArtefactError, match=what):
+        read_placement(Artefact("test", {}, b"", part))
 
 
 def test_chips_that_cannot_be() -> None:

@@ -40,12 +40,13 @@ def model(activation: str = "linear") -> Model:
     layer = LMU(8, 8, 4, 12.0, 2, input_to_hidden=True, activation=activation)
     cell: Cell = Stack((Norm(8), layer, Dense(8, 4)))
     rng = np.random.default_rng(5)
+    params = {key: 0.4 * rng.normal(size=shape) for key, shape in cell.params.items()}
     x = rng.normal(size=(4, 50, 8)).astype(np.float32)
     return Model(
         name="linear",
         frontend=FRONTEND,
         cell=cell,
-        params={key: 0.4 * rng.normal(size=shape) for key, shape in cell.params.items()},
+        params={**cell.constants, **params},
         labels=LABELS,
         protocol="folders",
         detector=DetectorConfig(window=4, threshold=0.9, release=0.5, refractory=0.1),
@@ -206,5 +207,5 @@ def test_without_h5py(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_manifest_says_what_it_is(folder: Path) -> None:
     opened = artefact.read(folder / "out.nir")
     assert opened.target == "nir" and opened.labels == LABELS
-    assert json.loads(json.dumps(opened.manifest))["tolerance"]["distance"] == 0.2
+    assert json.loads(json.dumps(opened.manifest))["tolerance"]["distance"] == 0.4
     assert replace(opened, origin="there").payload.startswith(b"\x89HDF")

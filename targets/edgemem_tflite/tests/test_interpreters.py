@@ -12,9 +12,52 @@ import pytest
 
 from edgemem import artefact, conversion
 from edgemem.cells import LEM, LMU, Dense, Stack
+from edgemem.errors import MissingExtraError, PackageError
 from edgemem.frontend import FrontEnd
 from edgemem.model import Model, Sample
 from edgemem.runtime.rule import DetectorConfig
+from edgemem_tflite import interpreter
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tflite_runtime") is None, reason="tflite-runtime is not installed"
+)
+def test_numpy_2_under_tflite_runtime_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "__version__", "2.1.3")
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr(importlib, "import_module", lambda name: pytest.fail(f"imports {name}"))
+    with pytest.raises(PackageError) as refused:
+        interpreter.find_module()
+    assert str(refused.value) == (
+        "numpy is 2.1.3, and tflite-runtime was built for numpy 1; "
+        "install an older one with: pip install 'numpy<2'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "platform", "package"),
+    [
+        ((3, 9), "linux", "tflite-runtime"),
+        ((3, 11), "linux", "tflite-runtime"),
+        ((3, 12), "linux", "ai-edge-litert"),
+        ((3, 11), "darwin", "ai-edge-litert"),
+    ],
+)
+def test_without_an_interpreter_the_package_of_this_python_is_named(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int], platform: str, package: str
+) -> None:
+    """As setup.py has it for the extra tflite."""
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(sys, "version_info", version)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(interpreter, "_check_numpy", lambda name: None)
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(MissingExtraError, match=f"the package {package}, .*tflite"):
+        interpreter.find_module()
+
 
 VERIFY = """
 import sys

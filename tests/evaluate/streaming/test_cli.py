@@ -57,6 +57,7 @@ def test_tune_writes_a_copy(tone_file: Path, tone_lists: Path, tmp_path: Path) -
     assert found["split"] == "validation"
     assert found["tuned"]["wanted"] == 30
     assert tone_file.read_bytes() == before
+    assert "tune the converted file" in found["tuned"]["note"]
     tuned = model.load(out)
     assert tuned.detector.to_dict() == found["tuned"]["detector"]
     assert found["total"]["false_accepts_per_hour"] <= 60
