@@ -18,6 +18,7 @@ from edgemem.errors import ConfigError
 if TYPE_CHECKING:
     from edgemem.data import DataSet
     from edgemem.data.splits import SpeakerRule
+    from edgemem.frontend import FrontEnd
     from edgemem.model import Model
     from edgemem.runtime.crop import Crop
     from edgemem.train.recipes import Recipe
@@ -220,7 +221,8 @@ def kws(
         last = _in_floats(_schedule(recipe, model, given.get("epochs"), given))
     try:
         rule = rule_of(speaker, test_speakers)
-        data = _load(root, protocol, frontend, background, others, rule, crop, cache, seed, quiet)
+        front = _front(root, frontend, model, rule)
+        data = _load(root, protocol, front, background, others, rule, crop, cache, seed, quiet)
         source = root.name if others is None else f"{root.name}, others: {others.name}"
         if test_speakers:
             source += f", test speakers: {test_speakers} by {speaker}"
@@ -333,10 +335,23 @@ def _spiking(
     return SpikingAware(**schedule, **given)
 
 
+def _front(
+    root: Path, named: str | None, model: Model | None, rule: SpeakerRule
+) -> FrontEnd | None:
+    """The front end that was named; else, for recordings, that of the model that goes on."""
+    from edgemem.data.readers import declared
+    from edgemem.data.source import look
+
+    if named:
+        return declared(named)
+    heard = model is not None and look(root, rule).kind == "sound"
+    return model.frontend if model is not None and heard else None
+
+
 def _load(
     root: Path,
     protocol: str | None,
-    frontend: str | None,
+    frontend: FrontEnd | None,
     background: Path | None,
     others: Path | None,
     rule: SpeakerRule,
@@ -347,13 +362,12 @@ def _load(
 ) -> DataSet:
     check_extras()
     from edgemem.data import load
-    from edgemem.data.readers import declared
     from edgemem.train.others import with_others
 
     data = load(
         root,
         protocol=protocol,
-        frontend=declared(frontend) if frontend else None,
+        frontend=frontend,
         cache=cache,
         seed=seed,
         background=background,

@@ -71,12 +71,15 @@ def examine(wish: Wish, probes: Probes) -> Examination:
     """
     packages = probes.packages()
     findings = [python(probes), interpreter(packages), numpy_version(packages)]
+    hearing = None
     if findings[-1].level == FAILED:  # the interpreter would fill the screen
         findings.append(failed("network", "not tried", "mend numpy first"))
     else:
-        findings += network(wish.file, probes)
+        hearing, found = network(wish.file, probes)
+        findings += found
     if wish.microphone:
-        findings += sound.checks(probes, wish.device, wish.recorder)
+        blocked = hearing is not None and hearing.dc_blocker
+        findings += sound.checks(probes, wish.device, wish.recorder, blocked)
     findings += machine.checks(probes)
     return Examination(wish.file, tuple(findings))
 
@@ -122,14 +125,15 @@ BROKEN = (EdgememError, ImportError, OSError, SystemError)
 """What opening a network raises; an interpreter of another machine fails as it is imported."""
 
 
-def network(file: str, probes: Probes) -> Sequence[Finding]:
+def network(file: str, probes: Probes) -> tuple[Hearing | None, Sequence[Finding]]:
     """Whether the network opens, gives what its file says it gives, and how long it takes."""
     try:
         hearing = probes.network(file)
     except BROKEN as error:
         again = "install the interpreter again: pip install --force-reinstall 'edgemem[tflite]'"
-        return [of_error("network", error, again)]
-    return [ok("network", f"{file} runs with {hearing.engine}{_golden(hearing)}"), loop(hearing)]
+        return None, [of_error("network", error, again)]
+    opened = ok("network", f"{file} runs with {hearing.engine}{_golden(hearing)}")
+    return hearing, [opened, loop(hearing)]
 
 
 def _golden(hearing: Hearing) -> str:

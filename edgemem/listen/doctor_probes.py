@@ -50,11 +50,14 @@ class Hearing:
         Processor time over the duration of the sound, from samples to events.
     verification : Verification or None
         What became of its golden vectors; None where its file has none.
+    dc_blocker : bool
+        Whether its front end takes out what is constant in the sound.
     """
 
     engine: str
     share: float
     verification: Verification | None = None
+    dc_blocker: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def try_network(file: str) -> Hearing:
     network = open_network(file)
     trained = network.path.suffix == pretrained.MODEL
     found = None if trained else verify(artefact.read(network.path))
-    return Hearing(engine_of(network.runner), _share(network.listener()), found)
+    blocked = network.frontend.dc_pole is not None
+    return Hearing(engine_of(network.runner), _share(network.listener()), found, blocked)
 
 
 def _share(listener: Any) -> float:

@@ -25,12 +25,19 @@ OFFSET = 0.01
 QUIETEST = -78.0
 """In dB of full scale: four steps of 16 bits; a quiet room in front of a microphone has -70."""
 
+GIVE_BLOCKER = (
+    "give a network that was trained without one a DC blocker: "
+    "edgemem convert MODEL --dc-blocker --out FILE"
+)
+
 MAINS = (50, 60)
 HUM = 0.95
 """Share of the power in harmonics of the mains; vowels have less in such narrow bands."""
 
 
-def checks(probes: Probes, device: str | None, recorder: str | None) -> list[Finding]:
+def checks(
+    probes: Probes, device: str | None, recorder: str | None, blocked: bool = False
+) -> list[Finding]:
     """Whether sound can be heard here; if not, whether that is for want of rights.
 
     Parameters
@@ -38,6 +45,8 @@ def checks(probes: Probes, device: str | None, recorder: str | None) -> list[Fin
     probes : Probes
     device, recorder : str, optional
         As ``edgemem listen`` takes them.
+    blocked : bool
+        Whether the network takes an offset out itself.
     """
     try:
         take = probes.hear(device, recorder)
@@ -47,7 +56,11 @@ def checks(probes: Probes, device: str | None, recorder: str | None) -> list[Fin
     count = len(take.devices)
     known = f"{count} device{'' if count == 1 else 's'}"
     known += f"; {take.note}" if take.note else ""
-    return [ok("microphone", f"heard by {take.recorder}; {known}"), rate(take), level(take)]
+    return [
+        ok("microphone", f"heard by {take.recorder}; {known}"),
+        rate(take),
+        level(take, blocked),
+    ]
 
 
 def rate(take: Take) -> Finding:
@@ -69,7 +82,7 @@ def rate(take: Take) -> Finding:
     return ok("sample rate", shown)
 
 
-def level(take: Take) -> Finding:
+def level(take: Take, blocked: bool = False) -> Finding:
     """Whether it is sound, and neither too quiet, nor cut off, nor on an offset, nor hum alone."""
     if not take.samples.size or not take.samples.any():
         return warning("level", "every sample is 0", "unmute the microphone: alsamixer, key F4")
@@ -90,12 +103,10 @@ def level(take: Take) -> Finding:
             "record the other channel, or wire the microphone's channel select (I2S: L/R)",
         )
     if abs(offset) > OFFSET * LOUDEST:
-        return warning(
-            "level",
-            f"{shown}, on an offset of {offset / LOUDEST:.1%} of full scale",
-            "give a network that was trained without one a DC blocker: "
-            "edgemem convert MODEL --dc-blocker --out FILE",
-        )
+        shown += f", on an offset of {offset / LOUDEST:.1%} of full scale"
+        if not blocked:
+            return warning("level", shown, GIVE_BLOCKER)
+        shown += ", which the network takes out"
     mains, share = hum(moving)
     if share > HUM and rms > QUIETEST:
         return warning(

@@ -14,7 +14,9 @@ from click.testing import CliRunner, Result
 from edgemem import artefact, target
 from edgemem.cli import main
 from edgemem.files import zip_bytes
-from edgemem.model import Model, Sample, save
+from edgemem.frontend import FrontEnd
+from edgemem.model import Model, Sample, load, save
+from edgemem.runtime.network import open_network
 from edgemem.target import Tolerance
 
 
@@ -43,6 +45,40 @@ def test_convert_then_verify(model_file: Path, tmp_path: Path) -> None:
     assert "distance" in done.output and "agreement" in done.output
     checked = run("verify", out)
     assert checked.exit_code == 0 and "agree; distance 0 " in checked.output
+
+
+@pytest.mark.parametrize("target_name", ["tflite", "reference"])
+def test_a_dc_blocker_changes_nothing_but_the_front_end(
+    target_name: str, model_file: Path, tmp_path: Path
+) -> None:
+    made = {}
+    for name, more in (("without", ()), ("with", ("--dc-blocker",))):
+        out = tmp_path / name
+        done = run("convert", model_file, "--target", target_name, *more, "--out", out)
+        assert done.exit_code == 0, done.output
+        made[name] = artefact.read(out)
+    without, blocked = made["without"], made["with"]
+    assert blocked.payload == without.payload
+    assert blocked.parts == without.parts
+    assert blocked.manifest["frontend"] == {**without.manifest["frontend"], "dc_pole": 0.995}
+    differ = {key for key in blocked.manifest if blocked.manifest[key] != without.manifest[key]}
+    assert differ == {"frontend", "model"}  # the digest of the model holds its front end
+    assert open_network(tmp_path / "with").frontend.dc_pole == 0.995
+    np.testing.assert_array_equal(
+        open_network(tmp_path / "with").listener().logits(np.full(16000, 6553, np.int16)),
+        open_network(tmp_path / "without").listener().logits(np.zeros(16000, np.int16)),
+    )
+
+
+def test_a_dc_blocker_is_for_sound(model_file: Path, tmp_path: Path) -> None:
+    model = load(model_file)
+    values = replace(model, frontend=FrontEnd(kind="values", n_mels=model.frontend.n_features))
+    save(values, tmp_path / "values.model")
+    out = tmp_path / "t.tflite"
+    done = run("convert", tmp_path / "values.model", "--dc-blocker", "--out", out)
+    assert done.exit_code == 1
+    assert "hears no sound to take an offset from" in done.output
+    assert not out.exists()
 
 
 def test_json(model_file: Path, tmp_path: Path) -> None:

@@ -255,6 +255,26 @@ def test_rounded_training_from_scratch_and_from_a_model(
     assert json.loads(result.stdout)["validation_accuracy"] == best
 
 
+def test_recordings_go_through_the_front_end_of_the_model_that_goes_on(
+    finished, tmp_path: Path, write_wav: Callable[..., Path]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number, (split, word) in enumerate(
+        (split, word) for split in ("training", "validation") for word in LABELS for _ in range(3)
+    ):
+        sound = (1000 * rng.standard_normal(16000)).astype(np.int16)
+        write_wav(tmp_path / "set" / split / word / f"{number:08x}_nohash_0.wav", sound)
+    out = tmp_path / "a.model"
+    done = run(
+        *("train", "kws", "--data", str(tmp_path / "set"), "--from", str(finished[0])),
+        *("--protocol", "folders", "--epochs", "1", "--out", str(out), "--quiet"),
+    )
+    assert done.exit_code == 0, done.output
+    # neither the default of fresh networks nor its blocker
+    assert load(out).frontend == load(finished[0]).frontend
+    assert load(out).frontend.dc_pole is None
+
+
 def base_arguments(folder: Path, out: Path, base: Path, *more: str) -> list[str]:
     return [
         *("train", "kws", "--data", str(folder / "set.npz"), "--from", str(base)),

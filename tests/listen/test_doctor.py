@@ -136,6 +136,14 @@ def test_a_machine_on_which_all_is_well(pi: Probes) -> None:
     assert of(found, "disk").found == "10,000 MB free"
 
 
+def test_an_offset_is_a_warning_only_where_the_network_has_no_blocker(pi: Probes) -> None:
+    offset = Take("arecord", (), (room() + 3000).astype(np.int16), 2.0)
+    there = replace(pi, hear=lambda device, recorder: offset)
+    assert look(there, "level")[0] == "warning"
+    blocked = replace(there, network=lambda file: Hearing(ENGINE, 0.04, GOLDEN, dc_blocker=True))
+    assert look(blocked, "level")[0] == "ok"
+
+
 def test_without_a_microphone_nothing_is_said_of_sound(pi: Probes) -> None:
     probes = replace(pi, hear=raises(AssertionError("it was not to be heard")))
     found = examine(Wish("kws12-lmu", microphone=False), probes)

@@ -56,6 +56,15 @@ def test_sound_is_sound(samples: np.ndarray, gain: float) -> None:
     assert said(gain * samples)[0] == "ok"
 
 
+def test_an_offset_is_no_fault_for_a_network_that_takes_it_out() -> None:
+    held = np.rint(ROOM + 1000).astype(np.int16)
+    finding = level(Take("arecord", (), held, 2.0), blocked=True)
+    assert finding.level == "ok"
+    assert "3.1% of full scale, which the network takes out" in finding.found
+    quiet = np.rint(0.5 * RNG.normal(size=TIME.size) + 1000).astype(np.int16)
+    assert level(Take("arecord", (), quiet, 2.0), blocked=True).level == "warning"
+
+
 @pytest.mark.skipif("EDGEMEM_DATA" not in os.environ, reason="EDGEMEM_DATA names no recordings")
 def test_speech_is_never_found_fault_with_for_its_spectrum() -> None:
     """Real words: some are cut off or quiet as they were recorded; none is hum or a constant."""
