@@ -79,11 +79,13 @@ def command(file: str, clips: tuple[str, ...], config: Path | None, plot: Path |
 
 
 def _blocks(clip: str, rate: int, notes: Notes) -> Iterable[Samples]:
+    from edgemem.runtime.rawsound import watched
     from edgemem.runtime.sources import clip_blocks, pcm_blocks, standard_input
 
     if clip != STDIN:
         return clip_blocks(clip, rate, rate, notes)
-    return pcm_blocks(standard_input("edgemem run FILE -"))
+    blocks = pcm_blocks(standard_input("edgemem run FILE -"))
+    return watched(blocks, lambda text: click.echo(f"warning: {text}", err=True))
 
 
 def _hear(listener: Listener, blocks: Iterable[Samples], extra: dict[str, str]) -> None:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from edgemem.errors import AudioError
 from edgemem.listen.buffer import Block, Buffer
-from edgemem.listen.reports import to_standard_error
+from edgemem.listen.reports import Report, to_standard_error
+from edgemem.runtime.rawsound import watched
 from edgemem.runtime.soundfiles import Notes
 from edgemem.runtime.sources import SAMPLE_RATE, clip_blocks, pcm_blocks, standard_input
 
@@ -106,13 +107,18 @@ class Pipe:
         With a file descriptor; it is closed at the end of the sound.
     block : int
         Most samples that come together; what is there comes at once.
+    report : callable
+        Is told, once, if it looks like sound of another kind.
     """
 
     live = False
 
-    def __init__(self, stream: BinaryIO, block: int = MANY) -> None:
+    def __init__(
+        self, stream: BinaryIO, block: int = MANY, report: Report = to_standard_error
+    ) -> None:
         self._stream = stream
         self._block = block
+        self._report = report
 
     def blocks(self, stop: threading.Event) -> Sounds:
         """See :class:`Source`.
@@ -124,7 +130,7 @@ class Pipe:
         """
         with self._stream:
             reader = Descriptor(self._stream.fileno(), stop)
-            for samples in pcm_blocks(reader, self._block):
+            for samples in watched(pcm_blocks(reader, self._block), self._report):
                 yield Sound(samples)
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from edgemem.errors import AudioError
+from edgemem.runtime.rawsound import AU_HEADER, header_of
 from edgemem.runtime.soundfiles import Notes, Samples, blocks
 
 SAMPLE_RATE = 16000
@@ -143,36 +144,35 @@ def pcm_blocks(stream: Readable, block: int = SAMPLE_RATE // 10) -> Iterator[Sam
     Raises
     ------
     AudioError
-        If there is no sample at all, the stream is a wav file, or it ends inside a sample.
+        If there is no sample at all, the stream is a file of another kind, or it ends inside a
+        sample. An AU header over the same sound is skipped (``pw-record`` writes one).
     """
     read = getattr(stream, "read1", stream.read)
-    odd = b""
-    first = True
-    while data := read(2 * block):
-        data = odd + data
-        if first and len(data) >= 2:
-            _check_raw(data)
-            first = False
-        whole = len(data) // 2 * 2
-        odd = data[whole:]
-        if whole:
-            yield np.frombuffer(data[:whole], "<i2").astype(np.int16, copy=False)
-    if odd:
+    held, header, skipped, empty = bytearray(), None, 0, True
+    while True:
+        data = read(2 * block)
+        held += data
+        if header is None and (len(held) >= AU_HEADER or not data):
+            header = header_of(bytes(held[:AU_HEADER]))
+            skipped = header.size
+        if header is not None:
+            gone = min(skipped, len(held))
+            skipped -= gone
+            del held[:gone]
+            while len(held) >= 2:
+                whole = min(2 * block, len(held) // 2 * 2)
+                empty = False
+                yield np.frombuffer(bytes(held[:whole]), header.dtype).astype(np.int16, copy=False)
+                del held[:whole]
+        if not data:
+            break
+    if held:
         raise AudioError(
             "raw sound ends in the middle of a sample: it has an odd number of bytes; "
             "expected 16-bit samples (arecord -f S16_LE -r 16000 -c 1 -t raw)"
         )
-    if first:
+    if empty:
         raise AudioError(
             "raw sound is empty: got no samples; is the recorder running "
             "(arecord -f S16_LE -r 16000 -c 1 -t raw)?"
         )
-
-
-def _check_raw(data: bytes) -> None:
-    for magic, what in ((b"RIFF", "a wav"), (b"fLaC", "a FLAC"), (b"OggS", "an Ogg")):
-        if data.startswith(magic):
-            raise AudioError(
-                f"raw sound starts like {what} file; expected 16-bit PCM without a header "
-                "(arecord -t raw); give a file by its name instead"
-            )
