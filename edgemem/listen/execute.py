@@ -53,8 +53,9 @@ def command_of(text: str) -> list[str]:
 
 
 # An argument after one of these is often a program, in which a label would be code.
-_CODE = re.compile(r"-\w*[ce]")
-_PLAIN = re.compile(r"[\w .-]*")
+_CODE = re.compile(r"-\w*[ce]|--(eval|exec|command|expression)")
+_CODE_INSIDE = re.compile(r"--(eval|exec|command|expression)=")
+_PLAIN = re.compile(r"\w[\w.-]*( \w[\w.-]*)*")
 
 
 def check_labels(arguments: Sequence[str], labels: Sequence[str]) -> None:
@@ -84,14 +85,13 @@ def check_labels(arguments: Sequence[str], labels: Sequence[str]) -> None:
 
 def _danger(before: str, argument: str, label: str) -> str:
     """What a label would be in an argument; empty where it is only a word."""
-    head, found, _ = argument.partition("{label}")
-    if not found:
+    if "{label}" not in argument:
         return ""
-    if _CODE.fullmatch(before) and not _PLAIN.fullmatch(label):
+    if (_CODE.fullmatch(before) or _CODE_INSIDE.match(argument)) and not _PLAIN.fullmatch(label):
         return "code"
-    if not head and label.startswith("-"):
+    if argument.startswith("{label}") and label.startswith("-"):
         return "an option"
-    if head.endswith("/") and ("/" in label or label in ("", ".", "..")):
+    if "/" in label or label in ("", ".", ".."):
         return "a way to another folder"
     try:
         os.fsencode(label)

@@ -166,3 +166,21 @@ def test_a_command_that_ignores_the_end_is_killed(
     sink.close()
     assert time.monotonic() - begun < 30
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "label"),
+    [
+        (["sh", "-c", "rm {label}"], "-rf"),
+        (["sh", "-c", "rm {label}"], "a -rf"),
+        (["ruby", "--eval", "p '{label}'"], "';x"),
+        (["perl", "--eval=p '{label}'"], "';x"),
+        (["cp", "a", "{label}.wav"], "../../x"),
+        (["cp", "a", "d/c-{label}"], "/../../x"),
+        (["cp", "a", "a{label}/{label}"], ".."),
+    ],
+)
+def test_a_label_is_a_word_wherever_it_stands(arguments: list[str], label: str) -> None:
+    check_labels(arguments, ["hey jarvis", "on-off", "yes"])
+    with pytest.raises(ConfigError, match="EDGEMEM_LABEL"):
+        check_labels(arguments, [label])
