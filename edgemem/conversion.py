@@ -211,7 +211,11 @@ def draft(
     """
     chosen = target.get(target_name)
     settings = make_options(chosen, options or {})
-    converted = _lowered(model, chosen, settings, model.calibration.features)
+    return _unmeasured(model, chosen, _lowered(model, chosen, settings, model.calibration.features))
+
+
+def _unmeasured(model: Trained, chosen: Target, converted: Converted) -> artefact.Artefact:
+    """What a target made of ``model``, without golden vectors."""
     fields = {"target": chosen.name, **converted.facts}
     none = Golden(np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32))
     return artefact.build(converted.payload, fields, model.labels, none, converted.parts)
@@ -362,11 +366,8 @@ def _coarser_passes(model: Trained, chosen: Target, settings: Any, sequences: Fe
     """
     if not isinstance(chosen, Graduated):
         return False
-    none = Golden(np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32))
     for options in chosen.coarser(settings, model.graph()):
-        converted = chosen.convert(model, options, sequences)
-        fields = {"target": chosen.name, **converted.facts}
-        made = artefact.build(converted.payload, fields, model.labels, none, converted.parts)
+        made = _unmeasured(model, chosen, chosen.convert(model, options, sequences))
         tolerance = chosen.tolerance(options, model.scheme)
         if _within(_measure(model, target.load(made), sequences), tolerance):
             return True

@@ -99,7 +99,7 @@ def read_zip(data: bytes, *, stored: bool = False) -> tuple[int, dict[str, bytes
         16 MiB.
     """
     _check_end(data)
-    limit = len(data) if stored else max(_UNPACKED, _TIMES * len(data))
+    limit = len(data) if stored else unpacked_limit(len(data))
     kinds = (zipfile.ZIP_STORED,) if stored else (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -124,6 +124,11 @@ _ZIP = (
     IndexError,
 )
 """What :mod:`zipfile` raises for damage of one kind or another."""
+
+
+def unpacked_limit(size: int) -> int:
+    """Bytes to which a file of so many may unpack."""
+    return max(_UNPACKED, _TIMES * size)
 
 
 def _check_end(data: bytes) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgemem.errors import ArtefactError, ConfigError, GraphError
 from edgemem.files import npz_bytes
+from edgemem.ir.stored import MOST_PRODUCTS, MOST_VALUES
 from edgemem.quantize.formats import Format
 from edgemem.quantize.kinds import BIAS, KINDS, MULTIPLIER, ROLES, SHIFT, WEIGHT
 from edgemem.quantize.program import Integers, Operation, Program, Tensor
@@ -29,12 +30,7 @@ PROGRAM = "program.json"
 ARRAYS = "program.npz"
 
 MOST_OPERATIONS = 16384
-MOST_VALUES = 1 << 22
-"""Integers that all values of a step hold together."""
-
 MOST_WEIGHTS = 1 << 24
-MOST_PRODUCTS = 1 << 28
-"""Weights of a network, and multiply-accumulates of a step."""
 
 _TENSOR = Row(
     (
@@ -188,10 +184,9 @@ def _check_operation(program: Program, op: Operation) -> None:
     kind = KINDS[op.kind]
     if len(op.inputs) != kind.arity:
         raise GraphError(f"operation {op.output!r}: {len(op.inputs)} inputs for a {op.kind}")
-    # the forms that attributes may have differ in their names
-    form = next((f for f in kind.attrs if set(f.fields) <= set(op.attrs)), kind.attrs[0])
-    if len(kind.attrs) > 1 and "left" in op.attrs:
-        form = kind.attrs[-1]
+    # of the forms that attributes may have, the largest that is there: one holds another's names
+    there = [form for form in kind.attrs if set(form.fields) <= set(op.attrs)]
+    form = max(there, key=lambda form: len(form.fields), default=kind.attrs[0])
     form.check(dict(op.attrs), f"operation {op.output!r}")
     shapes = [program.tensors[name].shape for name in op.inputs]
     output = program.tensors[op.output].shape

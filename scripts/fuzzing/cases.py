@@ -11,6 +11,7 @@ import numpy as np
 from edgemem import artefact, target
 from edgemem.quantize import IntegerOps
 from edgemem.quantize.stored import ARRAYS, PROGRAM, read_program
+from edgemem.runtime.loop import Listener
 from edgemem.runtime.network import describe, of_artefact, open_network
 from edgemem.verification import verify
 from fuzzing import data_files, flatbuffers, networks, sample, sounds, structures
@@ -41,9 +42,8 @@ def run_model(path: Path) -> None:
     _listen(open_network(path).listener())
 
 
-def _listen(listener: object) -> None:
-    push = getattr(listener, "push")  # noqa: B009
-    push(np.zeros(480 + 160 * STEPS, np.int16))
+def _listen(listener: Listener) -> None:
+    listener.push(np.zeros(480 + 160 * STEPS, np.int16))
 
 
 def _artefact(name: str, rng: np.random.Generator, folder: Path) -> Path:
@@ -79,7 +79,7 @@ def run_c_of_program(path: Path) -> None:
     x = np.random.default_rng(0).integers(limits.min, limits.max, (STEPS, program.n_in), "int64")
     for frame in x.astype(limits.dtype):
         states, values = ops.step(states, frame)
-        np.testing.assert_array_equal(runner.step_integers(frame), values[program.output])  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(runner.step_integers(frame), values[program.output])
 
 
 def _program(rng: np.random.Generator, folder: Path) -> Path:

@@ -14,12 +14,9 @@ import numpy as np
 
 from edgemem.errors import ArtefactError, GraphError, MissingExtraError
 from edgemem.files import DAMAGE
+from edgemem.reading import unpacked_limit
 
 from .network import DEFAULTS, FIELDS, Edge, Network, Node
-
-_UNPACKED = 1 << 24
-_TIMES = 3
-"""Bytes that one data set may have, or times the size of its file."""
 
 _ROOM = 160 << 20
 """Bytes that reading a file may take altogether."""
@@ -149,7 +146,7 @@ def _value(group: Any, key: str) -> Any:
     dataset = group[key]
     # packed values, and those that stand for all of an array, take less room than they need
     size = getattr(dataset, "nbytes", None)
-    if size is None or size > max(_UNPACKED, _TIMES * dataset.file.id.get_filesize()):
+    if size is None or size > unpacked_limit(dataset.file.id.get_filesize()):
         raise GraphError(f"{key!r} is no array, or announces more values than the file holds")
     return dataset[()]
 

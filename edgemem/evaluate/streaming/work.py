@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgemem.files import DAMAGE, npy_bytes, write_atomic
+from edgemem.files import npy_bytes, write_atomic
+from edgemem.reading import DamageError, read_bytes, read_npy
 
 Logits = npt.NDArray[np.float32]
 
@@ -41,8 +41,8 @@ class Work:
     def load(self, number: int, shape: tuple[int, int]) -> Logits | None:
         """Logits of a segment; None where they are missing, or damaged."""
         try:
-            values = np.load(io.BytesIO(self._path(number).read_bytes()), allow_pickle=False)
-        except DAMAGE:
+            values = read_npy(read_bytes(self._path(number)))
+        except (OSError, DamageError):
             return None
         return values if values.shape == shape and values.dtype == np.float32 else None
 
