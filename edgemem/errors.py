@@ -7,6 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+DISTRIBUTION = "edgemem-toolkit"
+"""What pip knows this package as; ``edgemem`` is another project's name there."""
+NENGO_DL = (
+    "pip install 'setuptools<81' wheel && "
+    "pip install --no-build-isolation --no-deps nengo-dl==3.6.0"
+)
+"""How NengoDL is built on every Python: the setuptools that it asks for ends at Python 3.11."""
+
+
+def install_command(*extras: str) -> str:
+    """What a person types to get parts of edgemem that the device install leaves out.
+
+    Parameters
+    ----------
+    *extras : str
+        As in setup.py. Training comes with NengoDL, which pip cannot build by itself.
+    """
+    command = f"pip install '{DISTRIBUTION}[{','.join(extras)}]'"
+    return f"{NENGO_DL} && {command}" if "train" in extras else command
+
 
 class EdgememError(Exception):
     """Base class of every error that edgemem raises on purpose."""
@@ -48,7 +68,7 @@ class MissingExtraError(EdgememError, ImportError):
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
             f"{what} needs the package {package}, which is not installed; "
-            f"install it with: pip install 'edgemem[{extra}]'"
+            f"install it with: {install_command(extra)}"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,18 @@ def layer_values(text: str) -> dict[str, Any]:
 
 
 def check_extras() -> None:
-    """Refuse to start without the packages that training needs, to its very end."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow must have read it before nengo_dl sets it anew
-    for package in ("tensorflow", "nengo-dl", "matplotlib"):
-        try:
-            import_module(package.replace("-", "_"))
-        except ImportError:
-            raise MissingExtraError("training", package, "train") from None
+    """Refuse to start without what training needs, to its very end.
+
+    Raises
+    ------
+    MissingExtraError, PackageError
+        See :mod:`edgemem.networks.frameworks`.
+    """
+    try:
+        import_module("matplotlib")
+    except ImportError:
+        raise MissingExtraError("training", "matplotlib", "train") from None
+    import_module("edgemem.networks.frameworks")
     # a layer that is measured on splits of other lengths is traced for each, and says so at length
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

@@ -112,8 +112,8 @@ def command(
     interrupted one stopped, a trial from its last whole epoch; a larger --trials adds more.
 
     With --scheduler the trials run on the workers of a Dask cluster, which need
-    edgemem[sweep,train] and the data at the same path. Here they run one after the other: each
-    training uses all cores.
+    edgemem-toolkit[sweep,train] and the data at the same path. Here they run one after the other:
+    each training uses all cores.
     """
     if jobs is not None and scheduler is None:
         raise ConfigError("--jobs is of --scheduler; here trials run one after the other")

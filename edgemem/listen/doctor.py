@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgemem.errors import EdgememError
+from edgemem.errors import EdgememError, install_command
 from edgemem.listen import doctor_machine as machine
 from edgemem.listen import doctor_sound as sound
 from edgemem.listen.doctor_findings import FAILED, Finding, failed, of_error, ok, warning
 from edgemem.listen.doctor_probes import Hearing, Packages, Probes
-from edgemem.runtime.packages import NEW, OLD, clash_of
+from edgemem.runtime.packages import NEW, OLD, clash_of, interpreter_package
 
 INTERPRETERS = (OLD, NEW, "tensorflow")
 """In the order in which a network looks for them."""
@@ -107,7 +107,7 @@ def interpreter(packages: Packages) -> Finding:
         return warning(
             "interpreter",
             f"none of {', '.join(INTERPRETERS)} is installed",
-            "install one with: pip install 'edgemem[tflite]'",
+            f"install one with: {install_command('tflite')}",
         )
     used, *others = there
     shown = f"{used} {packages[used]}"
@@ -130,7 +130,7 @@ def network(file: str, probes: Probes) -> tuple[Hearing | None, Sequence[Finding
     try:
         hearing = probes.network(file)
     except BROKEN as error:
-        again = "install the interpreter again: pip install --force-reinstall 'edgemem[tflite]'"
+        again = f"install it again: pip install --force-reinstall --no-deps {interpreter_package()}"
         return None, [of_error("network", error, again)]
     opened = ok("network", f"{file} runs with {hearing.engine}{_golden(hearing)}")
     return hearing, [opened, loop(hearing)]

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgemem.errors import DeviceError, MissingExtraError
+from edgemem.errors import DeviceError, MissingExtraError, install_command
 from edgemem.listen import portaudio
 from edgemem.listen.alsa import Alsa
 from edgemem.listen.recorder import Recorder, arecord, pw_record
@@ -62,7 +62,7 @@ def choose(recorder: str | None = None, device: str | None = None) -> str:
             return name
     raise DeviceError(
         "nothing here can record: install alsa-utils (arecord), PipeWire's pw-record, "
-        "or the package sounddevice (pip install 'edgemem[microphone]') with PortAudio"
+        f"or the package sounddevice ({install_command('microphone')}) with PortAudio"
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.energy import Execution, check_sequences
-from edgemem.errors import ConfigError, MissingExtraError
+from edgemem.errors import ConfigError
 from edgemem.networks.spiking_build import Spiking as Spiking
 from edgemem.networks.spiking_build import build as build
 from edgemem.networks.spiking_build import currents as currents
@@ -191,10 +191,8 @@ class _Tally:
 def _open(backend: Backend, built: Spiking, n: int) -> AbstractContextManager[Session]:
     if backend == "nengo":
         return _Core(built)
-    try:
-        from edgemem.networks.spiking_dl import open_session
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("backend nengo-dl", "nengo-dl", "train") from error
+    from edgemem.networks.spiking_dl import open_session
+
     return open_session(built, min(n, MINIBATCH))
 
 

@@ -11,13 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import nengo_dl
 import numpy as np
-import tensorflow as tf
 from nengo.builder.processes import SimProcess, build_process
-from nengo_dl.builder import Builder, NengoBuilder, OpBuilder
-from nengo_dl.neuron_builders import SimNeuronsBuilder, TFNeuronBuilder
 
+from edgemem.networks.frameworks import nengo_dl, tf
 from edgemem.networks.spiking_build import Spiking
 from edgemem.networks.spiking_units import (
     FrameProcess,
@@ -33,6 +30,10 @@ from edgemem.ops import Array
 from edgemem.spiking.fire import THRESHOLD
 
 Tensor = Any
+Builder, NengoBuilder = nengo_dl.builder.Builder, nengo_dl.builder.NengoBuilder
+OpBuilder: Any = nengo_dl.builder.OpBuilder
+TFNeuronBuilder: Any = nengo_dl.neuron_builders.TFNeuronBuilder
+SimNeuronsBuilder = nengo_dl.neuron_builders.SimNeuronsBuilder
 
 
 class _WindowedSpikes(TFNeuronBuilder):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from edgemem.errors import AudioError, MissingExtraError, SoundFormatError
+from edgemem.errors import AudioError, MissingExtraError, SoundFormatError, install_command
 from edgemem.runtime import wav
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ ENDINGS = (
 RATES = (4000, 768_000)
 """Least and greatest rate of sound, in Hz."""
 
-_INSTALL = "pip install 'edgemem[audio]'"
+_INSTALL = install_command("audio")
 _CONVERT = "convert it with: sox IN -r 16000 -c 1 -b 16 -e signed-integer OUT.wav"
 # Values of all channels that are decoded at once: a file may promise any number of samples.
 _PIECE = 1 << 18

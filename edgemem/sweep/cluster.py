@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgemem import __version__
-from edgemem.errors import ClusterError, MissingExtraError
+from edgemem.errors import ClusterError, MissingExtraError, install_command
 from edgemem.sweep import worker
 from edgemem.sweep.folder import Folder
 from edgemem.sweep.local import Job, Observer
@@ -268,12 +268,12 @@ async def _greeted(address: str, patience: float) -> None:
 def _lacking(answer: Any, data: str | None) -> str:
     """What a worker lacks, in words; empty if nothing."""
     if not isinstance(answer, Mapping):
-        return f"{type(answer).__name__}: {answer}; it needs pip install 'edgemem[sweep,train]'"
+        return f"{type(answer).__name__}: {answer}; it needs {install_command('sweep', 'train')}"
     if answer["version"] != __version__:
         return f"it has edgemem {answer['version']}, this process {__version__}"
     if answer["missing"]:
         missing = ", ".join(answer["missing"])
-        return f"it lacks {missing}; it needs pip install 'edgemem[sweep,train]'"
+        return f"it lacks {missing}; it needs {install_command('sweep', 'train')}"
     return "" if answer["data"] else f"{data} is not there; copy the data to the same path"
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from edgemem.cells import Cell, Norm, Stack
 from edgemem.cells.stack import scope
 from edgemem.ir import trace
+from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.train.further import EPSILON
 from edgemem.train.sequence import unroll

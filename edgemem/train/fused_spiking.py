@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from edgemem.cells import Cell
 from edgemem.ir import trace
+from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.quantize.prepare import absorbed
 from edgemem.quantize.rounding import sources

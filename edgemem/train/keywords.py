@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from edgemem.cells import Cell, Stack
 from edgemem.data import DataSet
 from edgemem.errors import DataError
+from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
 from edgemem.runtime.detector import pooled, softmax

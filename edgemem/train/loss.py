@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from edgemem.networks.frameworks import tf
 from edgemem.train.batches import Batches
 
 

@@ -12,8 +12,8 @@ import math
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 
 Tensor = Any

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import nengo
-import nengo_dl
 import numpy as np
 
+from edgemem.networks.frameworks import nengo_dl
 from edgemem.train.fused import Fused
 
 

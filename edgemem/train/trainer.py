@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import nengo_dl
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from edgemem.errors import TrainingError
+from edgemem.networks.frameworks import nengo_dl, tf
 from edgemem.ops import Array
 from edgemem.train.checkpoint import Checkpoint, check_arrays
 from edgemem.train.fused import Fused

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from edgemem.cells import Cell
 from edgemem.ir import Graph
+from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.train.fused import Fused
 from edgemem.train.sequence import has_loop, last_states, trajectories

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgemem.errors import ArtefactError, MissingExtraError, PackageError
+from edgemem.notices import without_notices
 from edgemem.runtime import packages
 
 from . import xnnpack
 from .names import SIGNATURE
-from .notices import without_notice
 
 MODULES = (
     "tflite_runtime.interpreter",
@@ -29,6 +29,8 @@ MODULES = (
 )
 """In the order in which they are tried; TensorFlow's comes first where TensorFlow is loaded."""
 
+NOTICE = b"Created TensorFlow Lite XNNPACK delegate for CPU"
+"""Told at each opening, whatever the logging: fast kernels are there. `info` says so as well."""
 DELEGATED = "DELEGATE"
 """Name of an operator that stands for those that a delegate took."""
 
@@ -89,7 +91,7 @@ def open_interpreter(
     """
     module = find_module()
     try:
-        with without_notice():
+        with without_notices(lambda line: NOTICE in line):
             settings = _settings(module, reference_kernels)
             interpreter = module.Interpreter(model_content=payload, num_threads=1, **settings)
             interpreter.allocate_tensors()

@@ -192,7 +192,7 @@ def test_an_extra_that_is_missing_is_said_before_the_service_fails(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = CliRunner().invoke(main, ["deploy", NETWORK, "--systemd", *words])
     assert result.exit_code == 1
-    assert f"pip install 'edgemem[{extra}]'" in result.stderr
+    assert f"pip install 'edgemem-toolkit[{extra}]'" in result.stderr
     assert not (place / "edgemem.service").exists()
 
 

@@ -273,5 +273,5 @@ def test_weights_that_are_no_numbers(command: str, model: Model, tmp_path: Path)
 def test_without_optuna(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     done = run(model_file, "--budget", "1kB", "--out", tmp_path / "o")
-    assert done.exit_code == 1 and "edgemem[quantize]" in done.output
+    assert done.exit_code == 1 and "edgemem-toolkit[quantize]" in done.output
     assert run(model_file).exit_code == 0

@@ -60,4 +60,4 @@ def test_without_a_package(package: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, package, None)
     done = run(tmp_path / "out", "--param", "theta=1:2", "--scheduler", "tcp://127.0.0.1:9")
     assert done.exit_code == 1
-    assert f"needs the package {package}" in done.stderr and "edgemem[sweep]" in done.stderr
+    assert f"needs the package {package}" in done.stderr and "edgemem-toolkit[sweep]" in done.stderr

@@ -348,7 +348,7 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     message = refused(*arguments(folder, tmp_path / "a.model"))
     assert f"training needs the package {package.replace('_', '-')}" in message
-    assert "pip install 'edgemem[train]'" in message
+    assert "pip install 'edgemem-toolkit[train]'" in message
 
 
 def test_every_option_has_help_and_there_is_an_example() -> None:

@@ -171,4 +171,4 @@ def test_without_the_extra_check_says_the_remedy(
     told = edgemem("data", "check", tone_set, "--protocol", "folders").output
     assert "note" not in told
     assert "1 x 8000 Hz, 1 channel(s), 16 bits; convert it with: sox" in told
-    assert "pip install 'edgemem[audio]'" in told
+    assert "pip install 'edgemem-toolkit[audio]'" in told

@@ -92,7 +92,7 @@ def test_without_matplotlib_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = run(tone_file, clip, "--plot", tmp_path / "heard.png")
     assert result.exit_code == 1
-    assert "pip install 'edgemem[plot]'" in result.stderr
+    assert "pip install 'edgemem-toolkit[plot]'" in result.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(

@@ -169,10 +169,10 @@ def test_no_interpreter(pi: Probes) -> None:
     assert look(probes, "interpreter") == (
         "warning",
         "none of tflite-runtime, ai-edge-litert, tensorflow is installed",
-        "install one with: pip install 'edgemem[tflite]'",
+        "install one with: pip install 'edgemem-toolkit[tflite]'",
     )
     level, _, remedy = look(probes, "network")
-    assert (level, remedy) == ("failed", "install it with: pip install 'edgemem[tflite]'")
+    assert (level, remedy) == ("failed", "install it with: pip install 'edgemem-toolkit[tflite]'")
 
 
 def test_the_interpreter_that_is_found_first_is_used(pi: Probes) -> None:

@@ -63,7 +63,7 @@ def test_without_the_extra_another_format_is_refused_with_the_remedy(
     message = str(raised.value)
     assert message.startswith(f"{path} {got}; ")
     assert "expected 16000 Hz, 1 channel, 16 bits; convert it with: sox" in message
-    assert "pip install 'edgemem[audio]'" in message
+    assert "pip install 'edgemem-toolkit[audio]'" in message
 
 
 def test_another_rate_can_be_asked_for(tmp_path: Path) -> None:

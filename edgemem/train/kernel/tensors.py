@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import tensorflow as tf
-
+from edgemem.networks.frameworks import tf
 from edgemem.train.kernel.call import Kernel
 
 Tensor = Any

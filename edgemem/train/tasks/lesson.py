@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from edgemem.errors import DataError
+from edgemem.networks.frameworks import tf
 from edgemem.train.fused_task import Reading
 from edgemem.train.network import FusedNetwork
 from edgemem.train.schedules import WarmCosine, WarmStep

@@ -1,4 +1,4 @@
-"""What the interpreter's native code tells on standard error, without what nobody can act on."""
+"""What native code tells on standard error, without what nobody can act on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
-
-NOTICE = b"Created TensorFlow Lite XNNPACK delegate for CPU"
-"""Told at each opening, whatever the logging: fast kernels are there. `info` says so as well."""
 
 _STDERR = 2
 _ONE = threading.Lock()
@@ -19,8 +16,14 @@ _ONE = threading.Lock()
 
 
 @contextmanager
-def without_notice() -> Iterator[None]:
-    """Native code's lines on standard error come after the block, :data:`NOTICE` left out."""
+def without_notices(is_notice: Callable[[bytes], bool]) -> Iterator[None]:
+    """Lines that native code writes on standard error come after the block, notices left out.
+
+    Parameters
+    ----------
+    is_notice : callable
+        Whether a line, with its end, is to be left out.
+    """
     with _ONE:
         try:
             caught, saved = _file(), os.dup(_STDERR)
@@ -36,7 +39,7 @@ def without_notice() -> Iterator[None]:
                 _flush()
                 os.dup2(saved, _STDERR)
                 os.close(saved)
-                _pass_on(caught)
+                _pass_on(caught, is_notice)
 
 
 def _file() -> BinaryIO:
@@ -51,8 +54,8 @@ def _flush() -> None:
         sys.stderr.flush()
 
 
-def _pass_on(caught: BinaryIO) -> None:
+def _pass_on(caught: BinaryIO, is_notice: Callable[[bytes], bool]) -> None:
     caught.seek(0)
-    rest = b"".join(line for line in caught if NOTICE not in line)
+    rest = b"".join(line for line in caught if not is_notice(line))
     if rest:
         os.write(_STDERR, rest)
