@@ -229,7 +229,7 @@ def loads_whole_or_not(path: Path) -> None:
         assert back.digest == made().digest
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(draw=st.data())
 def test_damage_to_the_file(
     draw: st.DataObject, data: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -242,7 +242,7 @@ def test_damage_to_the_file(
     loads_whole_or_not(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(place=st.integers(0, 175), value=st.integers(0, 255))
 def test_damage_that_no_checksum_sees(
     place: int, value: int, data: bytes, tmp_path_factory: pytest.TempPathFactory

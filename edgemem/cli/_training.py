@@ -37,7 +37,9 @@ def check_extras() -> None:
         import_module("matplotlib")
     except ImportError:
         raise MissingExtraError("training", "matplotlib", "train") from None
-    import_module("edgemem.networks.frameworks")
+    from edgemem.networks import frameworks
+
+    frameworks.check()
     # a layer that is measured on splits of other lengths is traced for each, and says so at length
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

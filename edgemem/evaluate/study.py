@@ -111,6 +111,14 @@ class Study:
         return {name: CategoricalDistribution(CHOICES) for name in self._names}
 
 
+def storage_at(url: str) -> optuna.storages.RDBStorage:
+    """A storage that holds no connection between two questions, so that nobody has to close it."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.pool import NullPool
+
+    return RDBStorage(url, engine_kwargs={"poolclass": NullPool})
+
+
 def _open(storage: Path, resume: bool, run: Mapping[str, Any]) -> optuna.Study:
     try:
         import optuna
@@ -125,7 +133,7 @@ def _open(storage: Path, resume: bool, run: Mapping[str, Any]) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _stored(storage):
         study = optuna.create_study(
-            storage=f"sqlite:///{storage}",
+            storage=storage_at(f"sqlite:///{storage}"),
             study_name=NAME,
             directions=["minimize", "minimize"],
             load_if_exists=True,

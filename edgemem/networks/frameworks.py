@@ -37,6 +37,15 @@ KNOWN = {"tensorflow": ("2.21",), "nengo": ("4.0", "4.1"), "nengo-dl": ("3.6",)}
 """Versions that training was tried with; tf-keras has TensorFlow's number."""
 PYTHONS = ((3, 10), (3, 13))
 """Oldest and newest Python that these have wheels for."""
+_TENSORFLOW = " ".join(
+    f"'{name}=={KNOWN['tensorflow'][-1]}.*'" for name in ("tensorflow", "tf-keras")
+)
+_REMEDIES = {
+    "tensorflow": f"pip install {_TENSORFLOW}",
+    "tf-keras": f"pip install {_TENSORFLOW}",
+    "nengo": f"pip install 'nengo=={KNOWN['nengo'][-1]}.*'",
+    "nengo-dl": NENGO_DL,
+}
 _NOTICE = re.compile(rb"[IW]\d{4} |WARNING: All log messages before absl|.* failed call to cuInit")
 """Lines that TensorFlow's native code writes before anybody can set its level."""
 
@@ -66,9 +75,9 @@ def check() -> None:
             f"{SWITCH} is {os.environ[SWITCH]!r}, and NengoDL needs tf-keras; unset it or set it "
             "to 1"
         )
-    # the lazy loader's own dictionary: to ask it for an attribute would load it
-    keras = getattr(sys.modules.get("tensorflow"), "__dict__", {}).get("keras")
-    if getattr(keras, "__dict__", {}).get("_tfll_keras_version", "tf_keras") != "tf_keras":
+    # dictionaries, since a lazy loader that is asked for an attribute would load
+    keras = vars(sys.modules["tensorflow"]).get("keras") if "tensorflow" in sys.modules else None
+    if keras is not None and vars(keras).get("__name__", "").startswith("keras."):
         raise PackageError(
             "tf.keras is Keras 3 in this process already, and NengoDL needs tf-keras; set "
             f"{SWITCH}=1 before TensorFlow is imported, or train in a process of its own"
@@ -91,10 +100,9 @@ def _check_version(package: str) -> None:
     series = ".".join(found.split(".")[:2])
     known = KNOWN.get(package, (_found("tensorflow") or "",))
     if not any(series == ".".join(one.split(".")[:2]) for one in known):
-        wanted = known[-1] if package in KNOWN else ".".join(known[-1].split(".")[:2])
         raise PackageError(
             f"{package} is {found}, and training was tried with {', '.join(known)}; "
-            f"install one of these with: pip install '{package}=={wanted}.*'"
+            f"install that with: {_REMEDIES[package]}"
         )
 
 

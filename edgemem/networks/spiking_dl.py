@@ -9,6 +9,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,12 @@ from edgemem.ops import Array
 from edgemem.spiking.fire import THRESHOLD
 
 Tensor = Any
-Builder, NengoBuilder = nengo_dl.builder.Builder, nengo_dl.builder.NengoBuilder
-OpBuilder: Any = nengo_dl.builder.OpBuilder
-TFNeuronBuilder: Any = nengo_dl.neuron_builders.TFNeuronBuilder
-SimNeuronsBuilder = nengo_dl.neuron_builders.SimNeuronsBuilder
+_builder: Any = import_module("nengo_dl.builder")
+_neurons: Any = import_module("nengo_dl.neuron_builders")
+Builder, NengoBuilder = _builder.Builder, _builder.NengoBuilder
+SimNeuronsBuilder = _neurons.SimNeuronsBuilder
+OpBuilder: Any = _builder.OpBuilder
+TFNeuronBuilder: Any = _neurons.TFNeuronBuilder
 
 
 class _WindowedSpikes(TFNeuronBuilder):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgemem.errors import DataError, EdgememError, MissingExtraError
+from edgemem.evaluate.study import storage_at
 from edgemem.reading import ALTERED, DamageError, shown
 from edgemem.shapes import Anything, MapOf, Real, Text, Whole
 from edgemem.sweep.space import Scalar, Space, Values, key_of
@@ -205,7 +206,7 @@ def _open(url: str, name: str) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with stored(url):
         return optuna.create_study(
-            storage=url,
+            storage=storage_at(url),
             study_name=name,
             direction="minimize",
             pruner=optuna.pruners.MedianPruner(),

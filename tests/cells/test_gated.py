@@ -8,8 +8,9 @@ import pytest
 from edgemem import cells
 from edgemem.cells import gru, lstm
 from edgemem.ir import trace
+from edgemem.networks.frameworks import tf
 
-tf = pytest.importorskip("tensorflow", reason="the peer runs on TensorFlow")
+pytestmark = pytest.mark.training
 
 
 def stacked(arrays, prefix, gates):

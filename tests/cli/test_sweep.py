@@ -11,10 +11,8 @@ from click.testing import CliRunner, Result
 
 from edgemem.cli import main
 
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
 # of TensorFlow and NengoDL, which training imports
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 
 def run(out: Path, *arguments: object) -> Result:

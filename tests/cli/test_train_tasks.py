@@ -12,9 +12,7 @@ from edgemem.cli import main
 from edgemem.model import load
 from edgemem.train import tasks
 
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 SMALL = ("--layer", "n_units=4", "--length", "20", "--epochs", "1", "--batch", "50", "--quiet")
 

@@ -92,7 +92,6 @@ def test_another_key_shares_nothing(files: list[Path], cache: FeatureCache) -> N
 
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())

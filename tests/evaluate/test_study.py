@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[quantize\]"):
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[quantize\]"):
         open_study(tmp_path / "a")
     assert not (tmp_path / "a").exists()
 

@@ -63,7 +63,7 @@ def test_integers_are_right_to_the_roundings_of_the_mean(pole: float) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(cuts=st.lists(st.integers(0, 200), max_size=30), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_cutting_gives_the_same_samples_bit_for_bit(
     form: str, cuts: list[int], seed: int
 ) -> None:
@@ -115,7 +115,7 @@ def test_no_sound_of_16_bits_overflows(pole: float, loud: str) -> None:
 
 
 @given(st.lists(st.sampled_from([-32768, -32767, -1, 0, 1, 32767]), min_size=1, max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_mean_never_leaves_the_range_of_the_samples(values: list[int]) -> None:
     samples = np.array(values, np.int16)
     for pole in POLES:

@@ -106,7 +106,7 @@ def test_digital_silence_has_the_level_of_the_floor(name: str) -> None:
 
 @pytest.mark.parametrize("name", FRONTENDS)
 @given(cuts=st.lists(st.integers(0, 1700), max_size=12), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_cutting_gives_the_same_frames_bit_for_bit(
     name: str, cuts: list[int], seed: int
 ) -> None:

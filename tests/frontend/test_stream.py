@@ -50,7 +50,7 @@ def test_features_are_those_of_python_speech_features_and_scipy(kind: str, windo
 
 @pytest.mark.parametrize("name", FRONTENDS)
 @given(cuts=st.lists(st.integers(0, 1700), max_size=12), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_cutting_gives_the_same_frames_bit_for_bit(
     name: str, cuts: list[int], seed: int
 ) -> None:
@@ -71,7 +71,7 @@ def test_blocks_of_one_size_over_more_than_one_chunk(block: int) -> None:
 
 
 @given(later=st.integers(0, 97))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_front_end_is_causal(later: int) -> None:
     samples = sound(16000)
     whole = PICTURES.features(samples)

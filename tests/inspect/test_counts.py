@@ -20,7 +20,7 @@ def counted(cell: Cell) -> LayerCounts:
     return layer_counts(Layer("0", cell, cell.init(np.random.default_rng(0))))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(1, 40), m=st.integers(1, 40))
 def test_gated_cells(n: int, m: int) -> None:
     lem = counted(LEM(m, n))
@@ -34,7 +34,7 @@ def test_gated_cells(n: int, m: int) -> None:
     assert gru.states == n
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     m=st.integers(1, 9), n=st.integers(1, 9), order=st.integers(1, 8), channels=st.integers(1, 4)
 )

@@ -8,11 +8,9 @@ import pytest
 
 from edgemem import cells, networks
 from edgemem.ir import trace
+from edgemem.networks.frameworks import nengo_dl, tf
 
-nengo_dl = pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 CELLS = [
     cells.LMU(3, 5, 4, 6.0),

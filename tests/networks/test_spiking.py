@@ -74,7 +74,6 @@ def test_core_nengo_sends_the_same_spikes(name: str, code: Code, input_spikes: b
 
 @pytest.mark.parametrize(("name", "code"), [("lem", "delta"), ("lmu-all", "rate")])
 def test_nengodl_sends_nearly_the_same_spikes(name: str, code: Code) -> None:
-    pytest.importorskip("nengo_dl")
     network = spiking(CELLS[name], code)
     x = noise(1, 3, 10)
     expected = simulate(network, x, network.probes)

@@ -41,7 +41,7 @@ def check(graph, n_steps=25):
     np.testing.assert_allclose(networks.simulate(networks.build(graph), x), expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("values", itertools.product([False, True], repeat=len(FLAGS)))
+@pytest.mark.parametrize("values", list(itertools.product([False, True], repeat=len(FLAGS))))
 def test_lmu_with_every_coupling(values):
     cell = cells.LMU(3, 5, 4, 6.0, memory_d=2, **dict(zip(FLAGS, values)))
     check(trace(cell, drawn(cell)))
@@ -68,7 +68,7 @@ def test_a_stack_with_layers_of_every_kind():
     check(trace(cell, drawn(cell)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(any_cell, st.integers(0, 9))
 def test_any_cell_of_any_size(cell, seed):
     check(trace(cell, drawn(cell, seed)), n_steps=6)

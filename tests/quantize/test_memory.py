@@ -140,7 +140,7 @@ def test_a_memory_that_keeps_everything_is_refused() -> None:
         bounds(np.array([[1.0 - 5e-5]]), np.full((1, 1), 3.0), 1.0).state_format()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 8), st.integers(0, 2**32 - 1), st.floats(0.1, 0.99))
 def test_bounds_hold_for_any_stable_memory(order: int, seed: int, decay: float) -> None:
     rng = np.random.default_rng(seed)

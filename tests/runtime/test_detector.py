@@ -75,7 +75,7 @@ def test_smoothing_waits_until_the_mean_is_sure() -> None:
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 999))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_posteriors_are_the_softmax_of_the_mean(window: int, count: int, seed: int) -> None:
     logits = np.random.default_rng(seed).standard_normal((count, 3)).astype(np.float32) * 20
     detector = Detector(replace(SHARP, window=window), LABELS, 0.01)
@@ -221,7 +221,7 @@ def meant(config: DetectorConfig, logits: np.ndarray) -> list[tuple[int, str, fl
 
 
 @given(RULES, RULES, st.integers(1, 5), st.integers(0, 9999))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_rules_per_keyword_mean_what_they_say(
     yes: dict[str, float], no: dict[str, float], window: int, seed: int
 ) -> None:
@@ -268,7 +268,7 @@ def test_a_rule_for_a_word_that_is_no_label_is_refused() -> None:
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 20), st.integers(0, 999))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_another_rule_goes_on_with_the_logits_that_are_there(
     before: int, after: int, count: int, seed: int
 ) -> None:

@@ -95,7 +95,7 @@ def test_powers_are_right_to_their_stated_error(octaves: int) -> None:
     spread=st.floats(0.01, 60.0),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_posteriors_are_right_to_one_step(
     n_labels: int, window: int, bits: int, spread: float, seed: int
 ) -> None:
@@ -137,7 +137,7 @@ def near(posteriors: npt.NDArray[np.float64], config: DetectorConfig) -> bool:
     peak=st.floats(0.5, 20.0),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_events_are_those_of_the_float_detector(
     bits: int,
     window: int,

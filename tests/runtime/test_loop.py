@@ -56,7 +56,7 @@ def test_two_tones_are_two_events_just_after_they_begin() -> None:
 
 
 @given(st.lists(st.integers(0, 5000), max_size=10))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_any_cutting_gives_the_same_events(cuts: list[int]) -> None:
     samples, ends = tones(), np.cumsum([0, *cuts])
     heard, found = listener(), []

@@ -176,11 +176,11 @@ def test_a_worker_without_the_data(address: str, standin: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (ModuleNotFoundError("No module named 'edgemem'"), r"needs pip install 'edgemem\[sweep,"),
+        (ModuleNotFoundError("No module named 'edgemem'"), r"needs pip .*'edgemem-toolkit\[sweep,"),
         ({"version": "0.0.1", "missing": [], "data": True}, "it has edgemem 0.0.1, this process"),
         (
             {"version": clusters.__version__, "missing": ["tensorflow"], "data": True},
-            r"lacks tensorflow; it needs pip install 'edgemem\[sweep,train\]'",
+            r"lacks tensorflow; it needs pip .* 'edgemem-toolkit\[sweep,train\]'",
         ),
     ],
 )

@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from edgemem.errors import DataError, MissingExtraError
+from edgemem.evaluate.study import storage_at
 from edgemem.sweep.space import Space, key_of, parse_param
 from edgemem.sweep.study import Asked, Study, storage_errors, without_password
 from edgemem.sweep.trials import Ended, Result
@@ -89,7 +90,7 @@ def test_a_trial_that_was_interrupted_keeps_its_number_and_its_values(tmp_path: 
 def test_a_trial_of_which_only_the_values_were_written_down(tmp_path: Path) -> None:
     """A process may die between the writing of a trial and its begin."""
     study_of(tmp_path / "a", *BOWL)
-    raw = optuna.load_study(study_name="study", storage=f"sqlite:///{tmp_path / 'a'}")
+    raw = optuna.load_study(study_name="study", storage=storage_at(f"sqlite:///{tmp_path / 'a'}"))
     raw.enqueue_trial({"x": 0.25, "y": 0.5})
     study = study_of(tmp_path / "a", *BOWL)
     assert study.trials[0].params == {"x": 0.25, "y": 0.5}
@@ -161,7 +162,7 @@ def test_a_password_is_not_shown() -> None:
 
 def test_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[sweep\]"):
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[sweep\]"):
         study_of(tmp_path / "a", "x=0:1")
 
 

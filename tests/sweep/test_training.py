@@ -15,13 +15,10 @@ from edgemem.cli import main
 from edgemem.errors import ConfigError, UnknownNameError
 from edgemem.model import load
 from edgemem.sweep.space import Space, parse_param
-
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
 from edgemem.sweep.training import applies, check, request
 
 # of TensorFlow and NengoDL, which training imports
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 WORK = ("cell=lmu,lem", "theta=10:20", "dt=0.1:0.5", "batch=10,20")
 

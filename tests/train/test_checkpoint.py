@@ -71,7 +71,7 @@ def test_foreign_files(data, tmp_path):
         Checkpoint.load(tmp_path / "d.npz", RUN)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(draw=st.data())
 def test_damage_is_one_clear_error_or_does_no_harm(draw, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "damaged"

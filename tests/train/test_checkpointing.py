@@ -15,18 +15,16 @@ from hypothesis import strategies as st
 from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Stack
 from edgemem.ir import trace
 from edgemem.ir.passes.last_step import needed_at_every_step
-
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem.train.checkpointing import (  # noqa: E402
+from edgemem.networks.frameworks import tf
+from edgemem.train.checkpointing import (
     checkpointed,
     checkpointed_last,
     steps_within,
 )
-from edgemem.train.ops_tf import TensorOps  # noqa: E402
-from edgemem.train.sequence import unroll, unroll_last  # noqa: E402
+from edgemem.train.ops_tf import TensorOps
+from edgemem.train.sequence import unroll, unroll_last
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 CELLS = {
     "lem": LEM(3, 4, 0.5),

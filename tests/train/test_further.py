@@ -11,20 +11,17 @@ import pytest
 from edgemem.cells import LEM, LMU, Dense, Norm, Stack
 from edgemem.errors import ConfigError, TrainingError
 from edgemem.ir import trace
+from edgemem.networks.frameworks import tf
 from edgemem.quantize import Scheme
+from edgemem.train import trainer
 from edgemem.train.augment import Augmentation
+from edgemem.train.checkpoint import checkpoints
 from edgemem.train.further import EPSILON, Further, unfold
+from edgemem.train.fused import FusedStack
 from edgemem.train.recipes import RECIPES, Recipe
+from edgemem.train.run import Run
 
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem.train import trainer  # noqa: E402
-from edgemem.train.checkpoint import checkpoints  # noqa: E402
-from edgemem.train.fused import FusedStack  # noqa: E402
-from edgemem.train.run import Run  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 STACK = Stack(
     (

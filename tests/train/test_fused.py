@@ -5,20 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgemem import networks
 from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Norm, Stack
 from edgemem.frontend import FrontEnd
 from edgemem.ir import trace
 from edgemem.model import Model, Sample, load, save
+from edgemem.networks.frameworks import nengo_dl, tf
 from edgemem.runtime.rule import DetectorConfig
+from edgemem.train.fused import EPSILON, MOMENTUM, FusedStack
+from edgemem.train.network import fused_network
 
-nengo_dl = pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem import networks  # noqa: E402
-from edgemem.train.fused import EPSILON, MOMENTUM, FusedStack  # noqa: E402
-from edgemem.train.network import fused_network  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 BATCH, N_STEPS = 4, 9
 DEEP = Stack(

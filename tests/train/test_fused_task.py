@@ -8,13 +8,10 @@ import pytest
 from edgemem.cells import GRU, LEM, LMU, LSTM, Bidirectional, Cell, Conv, Dense, Stack
 from edgemem.cells.stack import scope
 from edgemem.ir import trace
+from edgemem.networks.frameworks import tf
+from edgemem.train.fused_task import FusedTask, Reading
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
-from edgemem.train.fused_task import FusedTask, Reading  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 N, N_STEPS, N_IN = 5, 9, 3
 RECURRENT: dict[str, Cell] = {

@@ -7,15 +7,12 @@ import pytest
 
 from edgemem.data.protocols import SILENCE, UNKNOWN
 from edgemem.ir import trace
+from edgemem.train import kws
 from edgemem.train.augment import Augmentation
 from edgemem.train.batches import Batches
 from edgemem.train.recipes import Recipe
 
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
-from edgemem.train import kws
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 WORDS = (SILENCE, UNKNOWN, "yes", "no")
 RECIPE = Recipe("gru", ({"n_units": 2},), batch=4, augmentation=Augmentation(level=(-9.0, -6.0)))

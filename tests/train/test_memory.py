@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgemem.cells.lmu import legendre_delay
+from edgemem.networks.frameworks import tf
+from edgemem.train import memory
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem.train import memory  # noqa: E402
+pytestmark = pytest.mark.training
 
 
 def stepped(A, write, u, m):
@@ -33,7 +33,7 @@ def drawn(seed, n_steps, order, channels, width, batch=2):
     return A, write, u, rng.normal(size=(batch, channels, order))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_steps=st.integers(1, 23),
@@ -57,7 +57,7 @@ def test_a_legendre_memory_over_a_long_sequence():
     np.testing.assert_allclose(ours, stepped(A, B, u, m0), atol=1e-11)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_steps=st.integers(1, 23),

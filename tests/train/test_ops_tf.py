@@ -7,14 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgemem.networks.frameworks import tf
 from edgemem.ops import FloatOps
 from edgemem.quantize import Format, affine, per_row, symmetric
+from edgemem.train.ops_tf import TensorOps, round_rows
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem.train.ops_tf import TensorOps, round_rows  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 FORMATS = {
     "affine": affine(-0.7, 2.9),
@@ -33,7 +31,7 @@ def args_of(form: Format) -> tuple[float, float, float, float]:
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 @pytest.mark.parametrize("ops", [FloatOps(), TensorOps()], ids=["floats", "tensors"])
 @given(seed=st.integers(0, 2**31), reach=st.floats(0.1, 4.0))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_values_are_those_of_the_format(form: Format, ops, seed: int, reach: float) -> None:
     x = np.random.default_rng(seed).normal(0.0, reach, 200)
     # halves lie between two steps: they go to the even one

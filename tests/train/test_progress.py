@@ -106,6 +106,6 @@ def test_the_curve_is_a_picture(tmp_path):
 
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'edgemem\[plot\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'edgemem-toolkit\[plot\]'"):
         draw_history(tmp_path / "c.png", HISTORY, HISTORY[0])
     assert not list(tmp_path.iterdir())

@@ -11,25 +11,22 @@ from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
 from edgemem.errors import ConfigError, TrainingError, UnknownNameError
 from edgemem.ir import trace
 from edgemem.model import load
+from edgemem.networks.frameworks import tf
 from edgemem.quantize import build, per_row
 from edgemem.quantize.prepare import prepare
 from edgemem.quantize.rounding import matrix_bits, rounded_network, settle
+from edgemem.train import trainer
 from edgemem.train.augment import Augmentation
+from edgemem.train.batches import Batches
+from edgemem.train.kws import calibration_sample
+from edgemem.train.ops_tf import TensorOps
 from edgemem.train.qat import Qat
 from edgemem.train.recipes import Recipe
+from edgemem.train.rounded import FusedRounded
+from edgemem.train.run import Run
+from edgemem.train.sequence import unroll
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
-from edgemem.train import trainer  # noqa: E402
-from edgemem.train.batches import Batches  # noqa: E402
-from edgemem.train.kws import calibration_sample  # noqa: E402
-from edgemem.train.ops_tf import TensorOps  # noqa: E402
-from edgemem.train.rounded import FusedRounded  # noqa: E402
-from edgemem.train.run import Run  # noqa: E402
-from edgemem.train.sequence import unroll  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 STACKS = {
     "lmu": Stack(

@@ -8,16 +8,14 @@ import pytest
 from edgemem.cells import GRU, LEM, LMU, LSTM
 from edgemem.ir import INPUT, trace
 from edgemem.ir.graph import apply
+from edgemem.ir.passes.adjoint import Recurrence
 from edgemem.ir.passes.partition import loops
+from edgemem.networks.frameworks import tf
 from edgemem.ops import FloatOps
+from edgemem.train.ops_tf import TensorOps
+from edgemem.train.scan import scan, stack_products
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem.ir.passes.adjoint import Recurrence  # noqa: E402
-from edgemem.train.ops_tf import TensorOps  # noqa: E402
-from edgemem.train.scan import scan, stack_products  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 CELLS = {
     "lem": LEM(3, 4),

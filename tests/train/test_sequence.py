@@ -9,13 +9,11 @@ import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Norm, Stack
 from edgemem.ir import trace
+from edgemem.networks.frameworks import tf
+from edgemem.train.ops_tf import TensorOps
+from edgemem.train.sequence import has_loop, unroll, unroll_last
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem.train.ops_tf import TensorOps  # noqa: E402
-from edgemem.train.sequence import has_loop, unroll, unroll_last  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 FREE = {
     "lmu": LMU(3, 4, 3, 6.0),

@@ -15,21 +15,18 @@ from edgemem.cells import Norm
 from edgemem.cli import main
 from edgemem.errors import ConfigError, TrainingError
 from edgemem.model import load
+from edgemem.networks.frameworks import tf
 from edgemem.runtime.detector import decide
+from edgemem.train import trainer
 from edgemem.train.augment import Augmentation
+from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint, checkpoints
+from edgemem.train.keywords import rate_excess
 from edgemem.train.recipes import Recipe
+from edgemem.train.run import Run
 from edgemem.train.spiking_aware import RatePenalty, SpikingAware
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
-from edgemem.train import trainer  # noqa: E402
-from edgemem.train.batches import Batches  # noqa: E402
-from edgemem.train.keywords import rate_excess  # noqa: E402
-from edgemem.train.run import Run  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 LABELS = ("no", "stop", "yes")
 RECIPE = Recipe(

@@ -10,20 +10,17 @@ import pytest
 from edgemem.cells import LEM, LMU, Cell, Dense, Stack
 from edgemem.errors import ConfigError
 from edgemem.ir import Graph, trace
+from edgemem.networks.frameworks import tf
 from edgemem.ops import QUANTIZE, FloatOps
 from edgemem.quantize.rounding import sources
 from edgemem.spiking.network import Code, SpikingNetwork, prepare
 from edgemem.spiking.populations import Plan
 from edgemem.spiking.simulation import simulate
+from edgemem.train.fused_spiking import FusedSpiking, mean_rates
 from edgemem.train.spikes import amplitude_of, inverse_of, on_spikes
 from edgemem.train.spiking_aware import SpikingAware
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
-from edgemem.train.fused_spiking import FusedSpiking, mean_rates  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 BATCH, N_STEPS = 4, 9
 STACKS = {

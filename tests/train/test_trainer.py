@@ -13,19 +13,17 @@ from edgemem.data.protocols import SILENCE, UNKNOWN
 from edgemem.errors import DataError, TrainingError
 from edgemem.ir import trace
 from edgemem.model import load, save
+from edgemem.networks.frameworks import nengo_dl
+from edgemem.train import kws, trainer
 from edgemem.train.augment import Augmentation
 from edgemem.train.batches import Batches
 from edgemem.train.checkpoint import Checkpoint
+from edgemem.train.keywords import fit, score
+from edgemem.train.loss import window_entropy
 from edgemem.train.recipes import Recipe
+from edgemem.train.schedules import WarmCosine
 
-nengo_dl = pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
-from edgemem.train import kws, trainer  # noqa: E402
-from edgemem.train.keywords import fit, score  # noqa: E402
-from edgemem.train.loss import window_entropy  # noqa: E402
-from edgemem.train.schedules import WarmCosine  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 WORDS = (SILENCE, UNKNOWN, "yes", "no")
 RECIPE = Recipe(

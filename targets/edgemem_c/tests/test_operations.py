@@ -394,7 +394,7 @@ def library(network: Network) -> ctypes.CDLL:
     return load_library(sources, (), "operations")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_values_of_one_operation(
     data: st.DataObject, network: Network, library: ctypes.CDLL
@@ -426,7 +426,7 @@ def test_any_values_of_one_operation(
         np.testing.assert_array_equal(bytes_[offset : offset + len(raw)], raw, str(op))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     bits=st.sampled_from([2, 4]),
     shape=st.tuples(st.integers(1, 5), st.integers(1, 21)),

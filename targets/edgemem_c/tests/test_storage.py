@@ -115,7 +115,7 @@ class Machine:
         )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(programs())
 def test_what_is_read_is_what_was_written(program: Program) -> None:
     plan = plan_storage(program)

@@ -118,7 +118,7 @@ def networks(draw: st.DrawFn) -> tuple[Network, np.random.Generator]:
     return Network(inputs, cells, tuple(synapses)), rng
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(networks(), st.sampled_from([0.1, 0.6]))
 def test_emulator_is_the_rules_compartment_by_compartment(
     drawn: tuple[Network, np.random.Generator], share: float

@@ -50,7 +50,7 @@ def program(cell: str, activations: str, states: str = "16") -> Program:
 
 @pytest.mark.parametrize("activations", ["int8", "int16"])
 @pytest.mark.parametrize("cell", CELLS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([0.1, 1.0, 4.0]))
 def test_every_value_is_that_of_the_integer_program(
     cell: str, activations: str, seed: int, scale: float

@@ -86,7 +86,7 @@ def test_the_high_part_alone_stays_within_16_bits() -> None:
     assert after.dtype == np.int16
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     x=st.lists(st.integers(-32768, 32767), min_size=1, max_size=20),
     threshold=st.integers(0, 2000),
@@ -102,7 +102,7 @@ def test_what_is_held_is_never_further_off_than_the_threshold(
         assert abs(int(held[0]) - value) <= threshold
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 1000),
     threshold=st.integers(0, 40),

@@ -311,7 +311,7 @@ SMALL = Limits(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(networks())
 def test_every_unit_once_and_every_core_within_its_limits(network: ChipNetwork) -> None:
     for limits, index in ((LOIHI, 10), (SMALL, 6)):

@@ -97,7 +97,7 @@ def test_a_layer_downstream_is_one_step_early() -> None:
     np.testing.assert_array_equal(found[:-1], simulated(net, x)["b"][1:])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     dynamics=st.lists(st.sampled_from(DYNAMICS), min_size=1, max_size=4),
     seed=st.integers(0, 2**32 - 1),

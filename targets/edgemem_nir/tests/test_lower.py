@@ -75,7 +75,7 @@ def test_the_hidden_state_reads_the_new_memory() -> None:
 flags = st.tuples(*[st.booleans()] * 5)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     coupled=flags,
     channels=st.integers(1, 3),
@@ -151,7 +151,7 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     op=st.sampled_from(sorted(FUNCTIONS)),
     levels=st.integers(1, 100),

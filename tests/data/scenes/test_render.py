@@ -72,7 +72,7 @@ def _random_scene(seed: int) -> Scene:
     return draw_scene(plan, [RATE] * 6, [0, 1, 2, 3], [4, 5], [len(ring())] * 2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 60 * RATE), max_size=5), seed=st.integers(0, 3))
 def test_parts_are_parts_of_the_whole(cuts: list[int], seed: int) -> None:
     scene = _random_scene(seed)

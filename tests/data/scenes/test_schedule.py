@@ -20,7 +20,7 @@ def drawn(plan: Plan, n_keywords: int = 30, n_others: int = 12, length: int = RA
     return draw_scene(plan, clips, numbers[:n_keywords], numbers[n_keywords:], [90000, 70000])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     hours=st.floats(0.05, 0.6),
     keywords=st.floats(30, 500),

@@ -69,7 +69,7 @@ def test_heard_words() -> None:
     assert found.heard.tolist() == [True, False, False, True]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     events=st.lists(st.tuples(st.floats(0, 36), st.sampled_from([YES, NO])), max_size=20),
     tolerance=st.floats(0.1, 5.0),

@@ -56,7 +56,7 @@ thresholds = st.floats(0.25, 0.99)
 shares = st.floats(0.0, 1.0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 10_000),
     window=st.integers(1, 30),
@@ -71,7 +71,7 @@ def test_one_rule_for_all(
     check(config, trace(seed))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 10_000),
     windows=st.tuples(*[st.integers(1, 20)] * 3),

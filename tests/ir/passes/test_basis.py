@@ -83,7 +83,7 @@ def test_a_memory_that_more_than_products_read_has_no_free_basis() -> None:
     assert [m.readers for m in memories(looked_at)] == [None]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 30), st.floats(1.0, 300.0))
 def test_the_schur_form_is_orthogonal_and_triangular_in_pairs(order: int, theta: float) -> None:
     A = legendre_delay(order, theta)[0]

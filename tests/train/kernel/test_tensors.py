@@ -7,14 +7,12 @@ import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Stack
 from edgemem.ir import trace
+from edgemem.networks.frameworks import tf
+from edgemem.train import scan as scanning
+from edgemem.train.kernel import build, call
+from edgemem.train.sequence import unroll
 
-tf = pytest.importorskip("tensorflow", reason="the train extra is not installed")
-
-from edgemem.train import scan as scanning  # noqa: E402
-from edgemem.train.kernel import build, call  # noqa: E402
-from edgemem.train.sequence import unroll  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 CELLS = {
     "lem": LEM(3, 4),

@@ -12,7 +12,7 @@ from edgemem.train.tasks import get
 from edgemem.train.tasks.adding import ALWAYS_ONE, Options, as_long, draw, load
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 300), st.integers(1, 20), st.integers(0, 2**32))
 def test_each_half_has_one_marker_and_the_target_is_the_sum_of_both(
     length: int, n: int, seed: int

@@ -11,10 +11,9 @@ from edgemem.errors import ConfigError
 from edgemem.ir import trace
 from edgemem.train.tasks import get
 from edgemem.train.tasks.capacity import Options, decoded, load
-
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
 from edgemem.train.tasks.request import Request
+
+pytestmark = pytest.mark.training
 
 
 def test_targets_are_the_signal_some_steps_ago() -> None:

@@ -13,15 +13,12 @@ import pytest
 from edgemem.errors import ConfigError, DataError, TrainingError, UnknownNameError
 from edgemem.model import load
 from edgemem.train.checkpoint import check_out
-
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
 from edgemem.train.tasks import lesson as lessons
 from edgemem.train.tasks.base import Goal, Sequences
 from edgemem.train.tasks.lesson import counted_loss, inputs
 from edgemem.train.tasks.run import Request, run_task
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 LMU = Request("made", "lmu", seed=3)
 

@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 
 from edgemem.model import load
-
-pytest.importorskip("nengo_dl", reason="the train extra is not installed")
-
 from edgemem.train.tasks.request import Request
 from edgemem.train.tasks.run import run_task
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.training
 
 
 def test_bits_per_character_are_those_of_reading_the_test_part_once(tmp_path: Path) -> None:
