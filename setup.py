@@ -15,8 +15,8 @@ NEW = "python_version >= '3.12' or sys_platform != 'linux'"
 TFLITE = [f"tflite-runtime==2.14.0; {OLD}", f"ai-edge-litert>=2.1; {NEW}"]
 CONVERT = ["flatbuffers>=23.5", "tflite==2.18.0"]
 AUDIO = ["soundfile>=0.12,<1", "soxr>=0.3.7,<2"]
-SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<1.16"]
-PLOT = ["matplotlib>=3.7,<3.11"]
+SYNTH = ["espeakng-loader==0.2.4", "scipy>=1.10,<2"]
+PLOT = ["matplotlib>=3.7,<4"]
 QUANTIZE = ["optuna==5.0.0", *PLOT]
 # Trials of many trainings, on one machine or on a Dask cluster. What trains needs TRAIN as well.
 SWEEP = ["distributed>=2024.8,<2027", *QUANTIZE]
@@ -25,29 +25,37 @@ NIR = ["nir==1.0.8"]
 MICROPHONE = ["sounddevice>=0.4.6,<0.6"]
 MQTT = ["paho-mqtt>=2.0,<3"]
 WEB = ["websockets>=13,<18"]
-# The newest versions that import together: nengo-dl 3.6.0 ends at TensorFlow 2.12.
+# Versions that training was tried with; edgemem/networks/frameworks.py knows the same. NengoDL has a
+# source distribution only, whose build asks for a setuptools that ends at Python 3.11: with a newer
+# Python it is built first (errors.NENGO_DL), and here is what it needs.
 TRAIN = [
-    "tensorflow==2.12.1",
-    "nengo==3.2.0",
-    "nengo-dl==3.6.0",
-    "scipy>=1.10,<1.16",
+    "tensorflow>=2.21,<2.22",
+    "tf-keras>=2.21,<2.22",
+    "nengo>=4.1,<4.2",
+    "nengo-dl==3.6.0; python_version < '3.12' and sys_platform != 'win32'",
+    "jinja2>=2.10.1",
+    "packaging>=20",
+    "progressbar2>=3.39",
+    "scipy>=1.10,<2",
     "pillow>=10",
     *CONVERT,
     *AUDIO,
     *PLOT,
 ]
 LOIHI = ["nengo==3.2.0", "nengo-loihi==1.1.0", "scipy>=1.10,<1.16"]
+# What is tested with is in requirements/test.txt, with hashes; scripts/lock renews it.
 TEST = [
-    "pytest==8.4.2",
-    "pytest-xdist==3.8.0",
-    "hypothesis==6.155.2",
-    "keras-lmu==0.7.0",
+    "pytest>=9,<10",
+    "pytest-xdist>=3.8,<4",
+    "hypothesis>=6.155,<7",
+    "keras-lmu==0.9.0",
     "python_speech_features==0.6",
-    "ruff==0.17.6",
-    "mypy==1.10.1",
-    "import-linter==2.16",
-    # to build the wheel that the tests look into
-    "setuptools>=65.5,<83",
+    "ruff>=0.17,<0.18",
+    "mypy>=2,<3",
+    "import-linter>=2.11,<3",
+    "pyyaml>=6,<7",
+    # to build NengoDL, and the wheel that the tests look into
+    "setuptools>=68,<81",
     "wheel>=0.40",
 ]
 
@@ -58,13 +66,18 @@ def spoken(package: str) -> str:
 
 
 setup(
-    name="edgemem",
+    # edgemem is the name of another project on PyPI
+    name="edgemem-toolkit",
     version="0.1.0",
     description="Recurrent memory networks (LMU, LEM) from training to the device",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.9",
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(9, 15)),
+    ],
     install_requires=[
         "click>=8.1",
         f"numpy>=1.23,<2; {OLD}",
@@ -92,7 +105,6 @@ setup(
             *SYNTH,
             *QUANTIZE,
             *SWEEP,
-            *LOIHI,
             *NIR,
             *MICROPHONE,
             *MQTT,

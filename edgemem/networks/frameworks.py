@@ -33,7 +33,7 @@ from edgemem.notices import without_notices
 SWITCH = "TF_USE_LEGACY_KERAS"
 ON = ("1", "true", "True")
 """What TensorFlow takes for yes."""
-KNOWN = {"tensorflow": ("2.21",), "nengo": ("4.0", "4.1"), "nengo-dl": ("3.6",)}
+KNOWN = {"tensorflow": ("2.21",), "nengo": ("4.1",), "nengo-dl": ("3.6",)}
 """Versions that training was tried with; tf-keras has TensorFlow's number."""
 PYTHONS = ((3, 10), (3, 13))
 """Oldest and newest Python that these have wheels for."""
