@@ -154,20 +154,6 @@ def test_no_clip_is_a_usage_error(tone_file: Path) -> None:
     assert "Missing argument" in result.stderr
 
 
-def test_a_cold_run_of_a_clip_takes_less_than_a_second(
-    tone_file: Path, tmp_path: Path, tone: Callable[..., Samples], write_wav: Callable[..., Path]
-) -> None:
-    import time
-
-    clip = write_wav(tmp_path / "a.wav", tone("low"))
-    command = [sys.executable, "-m", "edgemem.cli", "run", str(tone_file), str(clip)]
-    start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    # The goal is one second on a quiet machine; a busy one gets some room.
-    assert time.perf_counter() - start < 3.0
-    assert json.loads(done.stdout)["label"] == "low"
-
-
 def test_info_and_model_agree(tone_file: Path, tone_model: Model, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["info", str(tone_file), "--json"])
     about = json.loads(result.stdout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,9 +161,7 @@ def test_a_command_that_ignores_the_end_is_killed(
     )
     sink.take(moment("yes"))
     until(lambda: pid.exists() and bool(pid.read_text()), "the command")
-    begun = time.monotonic()
     sink.close()
-    assert time.monotonic() - begun < 30
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
 

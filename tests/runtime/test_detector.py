@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -167,16 +166,6 @@ def test_json_brings_the_same_rule_back() -> None:
     assert DetectorConfig.from_dict(json.loads(json.dumps(SHARP.to_dict()))) == SHARP
     with pytest.raises(ConfigError, match=r"unknown field 'treshold'; known: .*threshold"):
         DetectorConfig.from_dict({"treshold": 0.5})
-
-
-def test_a_push_takes_little_of_a_hop() -> None:
-    detector = Detector(DetectorConfig(), tuple("abcdefghijkl"), 0.01)
-    logits = np.random.default_rng(0).standard_normal((2000, 12)).astype(np.float32)
-    start = time.perf_counter()
-    for row in logits:
-        detector.push(row)
-    # 100 us of the 10 ms between two frames, on a busy machine.
-    assert (time.perf_counter() - start) / len(logits) < 1e-4
 
 
 # Rules per keyword, against the definition written out frame by frame.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,10 +211,8 @@ def test_something_else_that_listens(standin: str) -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
-        began = time.monotonic()
         with pytest.raises(ClusterError, match="no Dask scheduler answers"):
             Cluster(f"tcp://127.0.0.1:{mute.getsockname()[1]}", standin, patience=0.5)
-    assert time.monotonic() - began < 30
 
 
 def test_no_workers_and_then_no_scheduler(sweep: Any, standin: str) -> None:
