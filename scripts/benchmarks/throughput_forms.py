@@ -74,8 +74,10 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 """What other packages have of each cell."""
 
-Fit = Callable[[int, "list[Any]"], Any]
-"""Trains on a number of batches, with callbacks."""
+Watch = Callable[[int, Any], None]
+"""Is called after each batch, with its number and what Keras tells of it."""
+Fit = Callable[[int, Watch], None]
+"""Trains on a number of batches."""
 
 
 def cells_of(case: Case) -> dict[str, Any]:
@@ -94,13 +96,13 @@ def cells_of(case: Case) -> dict[str, Any]:
 
 def made(case: Case, cell: str, form: str, x: Any, y: Any, opened: ExitStack) -> Fit:
     """A network in one form, ready to train."""
-    import tensorflow as tf
+    import keras
 
     if form == FUSED:
         return _fused(case, _stack(case, cell), x, y, opened)
     if form == STEPPED:
         return _stepped(case, _stack(case, cell), x, y, opened)
-    layers: Mapping[str, Any] = {"LSTM": tf.keras.layers.LSTM, "GRU": tf.keras.layers.GRU}
+    layers: Mapping[str, Any] = {"LSTM": keras.layers.LSTM, "GRU": keras.layers.GRU}
     layer = layers[cell](case.n_units) if form == KERAS else _keras_lmu(case, cell, form)
     return _keras(case, layer, x, y)
 
@@ -145,7 +147,7 @@ def _stack(case: Case, cell: str) -> Any:
 
 def _loss(case: Case) -> Any:
     """Cross-entropy of the last logits of a sequence, however the steps are laid out."""
-    import tensorflow as tf
+    from edgemem.networks.frameworks import tf
 
     def loss(target: Any, output: Any) -> Any:
         logits = tf.reshape(output, [case.batch, -1, case.n_out])[:, -1]
@@ -174,8 +176,7 @@ def _stepped(case: Case, stack: Any, x: Any, y: Any, opened: ExitStack) -> Fit:
 
 
 def _nengo_fit(case: Case, model: Any, ends: Any, x: Any, y: Any, opened: ExitStack) -> Fit:
-    import nengo_dl
-    import tensorflow as tf
+    from edgemem.networks.frameworks import nengo_dl, tf
 
     simulator = opened.enter_context(
         nengo_dl.Simulator(model, minibatch_size=case.batch, progress_bar=False)
@@ -183,26 +184,28 @@ def _nengo_fit(case: Case, model: Any, ends: Any, x: Any, y: Any, opened: ExitSt
     simulator.compile(tf.keras.optimizers.Adam(1e-3), loss={ends.probe: _loss(case)})
     target = y.reshape(-1, 1, 1)
 
-    def fit(batches: int, callbacks: list[Any]) -> None:
+    def fit(batches: int, watch: Watch) -> None:
         n = batches * case.batch
+        callbacks = [tf.keras.callbacks.LambdaCallback(on_batch_end=watch)]
         simulator.fit({ends.input: x[:n]}, {ends.probe: target[:n]}, verbose=0, callbacks=callbacks)
 
     return fit
 
 
 def _keras(case: Case, layer: Any, x: Any, y: Any) -> Fit:
-    import tensorflow as tf
+    import keras
 
-    model = tf.keras.Sequential(
-        [tf.keras.Input((case.n_steps, case.n_in)), layer, tf.keras.layers.Dense(case.n_out)]
+    model = keras.Sequential(
+        [keras.Input((case.n_steps, case.n_in)), layer, keras.layers.Dense(case.n_out)]
     )
     model.compile(
-        tf.keras.optimizers.Adam(1e-3),
-        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.optimizers.Adam(1e-3),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
 
-    def fit(batches: int, callbacks: list[Any]) -> None:
+    def fit(batches: int, watch: Watch) -> None:
         n = batches * case.batch
+        callbacks = [keras.callbacks.LambdaCallback(on_train_batch_end=watch)]
         model.fit(x[:n], y[:n], batch_size=case.batch, verbose=0, callbacks=callbacks)
 
     return fit
@@ -210,8 +213,8 @@ def _keras(case: Case, layer: Any, x: Any, y: Any) -> Fit:
 
 def _keras_lmu(case: Case, cell: str, form: str) -> Any:
     """The LMU as keras-lmu has it: its recurrent layer, or its own form without feedback."""
+    import keras
     import keras_lmu
-    import tensorflow as tf
 
     sizes: dict[str, Any] = {
         "memory_d": 1,
@@ -220,11 +223,11 @@ def _keras_lmu(case: Case, cell: str, form: str) -> Any:
         "input_to_hidden": True,
     }
     if cell != PARALLEL:
-        hidden = tf.keras.layers.SimpleRNNCell(case.n_units)
+        hidden = keras.layers.SimpleRNNCell(case.n_units)
         return keras_lmu.LMU(
             **sizes, hidden_cell=hidden, hidden_to_memory=True, memory_to_memory=True
         )
-    hidden = tf.keras.layers.Dense(case.n_units, activation="tanh")
+    hidden = keras.layers.Dense(case.n_units, activation="tanh")
     if form == KERAS_LMU_FFT:
         return keras_lmu.LMU(**sizes, hidden_cell=hidden)
-    return tf.keras.layers.RNN(keras_lmu.LMUCell(**sizes, hidden_cell=hidden))
+    return keras.layers.RNN(keras_lmu.LMUCell(**sizes, hidden_cell=hidden))

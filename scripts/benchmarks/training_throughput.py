@@ -60,19 +60,14 @@ FEWEST_BATCHES = 3
 
 def rate_of(fit: Fit, case: Case, batches: int) -> float:
     """Samples per second between the first and the last batch of a fit."""
-    import tensorflow as tf
-
     ends: list[float] = []
-    watch = tf.keras.callbacks.LambdaCallback(
-        on_batch_end=lambda batch, logs: ends.append(time.perf_counter())
-    )
-    fit(batches, [watch])
+    fit(batches, lambda batch, logs: ends.append(time.perf_counter()))
     return case.batch * (len(ends) - 1) / (ends[-1] - ends[0])
 
 
 def limit(seconds: float) -> float:
     """Floating-point operations per second of large products."""
-    import tensorflow as tf
+    from edgemem.networks.frameworks import tf
 
     a = tf.random.stateless_normal([SIDE, SIDE], [0, 0])
     tf.matmul(a, a).numpy()
@@ -136,7 +131,7 @@ def measure(key: str, case: Case, peaks: Peaks, rounds: int, seconds: float) -> 
 
 def rates_of(case: Case, rounds: int, seconds: float) -> dict[str, float]:
     """Samples per second of each form of a case, and the limit."""
-    import tensorflow as tf
+    from edgemem.networks.frameworks import tf
 
     tf.get_logger().setLevel("ERROR")
     x, y = case.sequences(case.most)
@@ -165,14 +160,13 @@ def print_peak(asked: str) -> None:
     key, n_units, cell, form, quick = json.loads(asked)
     case = replace((QUICK if quick else CASES)[key], n_units=n_units)
     # its import is a part of every peak
-    import nengo_dl  # noqa: F401
-    import tensorflow as tf
+    from edgemem.networks.frameworks import tf
 
     tf.get_logger().setLevel("ERROR")
     if form:
         x, y = case.sequences(FEWEST_BATCHES)
         with ExitStack() as opened:
-            made(case, cell, form, x, y, opened)(FEWEST_BATCHES, [])
+            made(case, cell, form, x, y, opened)(FEWEST_BATCHES, lambda batch, logs: None)
     # not ru_maxrss, which begins with that of the process that started this one
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) / 1024)
