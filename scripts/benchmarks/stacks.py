@@ -6,7 +6,7 @@ turn is a process of each stack, which trains every cell fused in NengoDL on the
 training_throughput.py (case "frames"); the median of turns is kept. CPU seconds of an import of all
 that trains, and of a whole process, are measured in the same turns.
 
-usage: stacks.py --out FILE.json NAME=PYTHON=CHECKOUT NAME=PYTHON=CHECKOUT [--units N ...] [--turns N]
+usage: stacks.py --out FILE.json [--units N ...] [--turns N] NAME=PYTHON=CHECKOUT NAME=...
        stacks.py --table FILE.json
 """
 
