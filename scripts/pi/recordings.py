@@ -30,16 +30,10 @@ def recordings(root: Path, given: Path | None, work: Path) -> Path:
         If there are none.
     """
     named = given or (Path(value) if (value := os.environ.get("EDGEMEM_DATA")) else None)
-    unpack = root.parent / "shared/data/unpack.py"
-    python = root / ".venv/bin/python"
-    if named is None and unpack.exists() and python.exists():
+    if named is None:
+        subprocess.run([root / "scripts/recordings", work / "data"], check=True)
         named = work / "data"
-        subprocess.run(
-            [python, unpack, named, WORDS, NOISE],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-    if named is None or not all((named / name).is_dir() for name in (WORDS, NOISE)):
+    if not all((named / name).is_dir() for name in (WORDS, NOISE)):
         raise Failed(
             f"needs the recordings {WORDS} and {NOISE}; name the folder that has both with "
             "--data or EDGEMEM_DATA (docs/data.md)"
