@@ -93,7 +93,7 @@ def test_a_product_is_rounded_twice(rows: int, bits: int) -> None:
     rng = np.random.default_rng(rows)
     x = y = Format(bits, 1.0)
     w = Format(8, np.linspace(0.27, 0.48, rows))
-    arrays: dict[str, Any] = {"weight": np.tile(np.int8([1, -1]), (rows, 1))}
+    arrays: dict[str, Any] = {"weight": np.tile(np.array([1, -1], np.int8), (rows, 1))}
     arrays["multiplier"], arrays["shift"] = multipliers.of_product(x, w, y)
     assert set(arrays["shift"]) == {-1}
     if bits == 8:
