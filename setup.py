@@ -1,5 +1,6 @@
 """Packaging: ``edgemem`` here, and every package under ``targets/`` as a plug-in."""
 
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -7,9 +8,13 @@ from setuptools import find_packages, setup
 TARGETS = find_packages("targets")
 NAMES = sorted(name for name in TARGETS if "." not in name)
 
-# tflite-runtime ends at Python 3.11 and breaks under numpy 2; ai-edge-litert takes over elsewhere.
-OLD = "python_version < '3.12' and sys_platform == 'linux'"
-NEW = "python_version >= '3.12' or sys_platform != 'linux'"
+# ai-edge-litert has no wheels of 32 bits; tflite-runtime has, up to Python 3.11, and breaks under
+# numpy 2. Where a kernel of 64 bits runs a system of 32, as Raspberry Pi OS may, the marker says
+# aarch64: there the Python that installs from this folder knows.
+OLD = "sys_platform == 'linux' and platform_machine in 'armv7l armv8l'"
+NEW = "sys_platform != 'linux' or platform_machine not in 'armv7l armv8l'"
+if sys.maxsize < 2**32:
+    OLD, NEW = "sys_platform == 'linux'", "sys_platform != 'linux'"
 
 # A part of the device install; an extra as well, so that a message can name it where it is gone.
 TFLITE = [f"tflite-runtime==2.14.0; {OLD}", f"ai-edge-litert>=2.1; {NEW}"]
@@ -81,7 +86,7 @@ setup(
     install_requires=[
         "click>=8.1",
         f"numpy>=1.23,<2; {OLD}",
-        f"numpy>=1.26; {NEW}",
+        f"numpy>=1.23.2; {NEW}",
         *TFLITE,
         # a rule file for `edgemem listen`; the standard library reads TOML from Python 3.11 on
         "tomli>=2; python_version < '3.11'",

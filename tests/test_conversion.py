@@ -366,7 +366,7 @@ def test_a_missing_package_names_the_extra(model: Model, monkeypatch: pytest.Mon
     for name in [name for name in sys.modules if name.startswith("edgemem_tflite.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tflite", None)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[convert\]"):
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[convert\]"):
         conversion.convert(model, "tflite")
 
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from edgemem import artefact, pretrained
+from edgemem import artefact, conversion, pretrained, target
 from edgemem.model import load
+from edgemem.verification import replay, verify
 
 NAMES = ("kws12-lem", "kws12-lmu", "kws12-lmu-small", "kws12-lmu-tiny")
 LIMITS = {
@@ -50,6 +52,25 @@ def test_the_converted_file_is_of_the_model_beside_it(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_vectors_agree_in_the_device_interpreter(name: str) -> None:
     assert "agree" in edgemem("verify", name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_vectors_are_equal_in_every_bit_in_reference_kernels(name: str) -> None:
+    assert verify(artefact.read(pretrained.resolve(name)), reference_kernels=True).equal == 1.0
+
+
+def test_reference_kernels_give_the_bits_of_fixed_for_a_minute() -> None:
+    name = "kws12-lmu"
+    model = load(pretrained.resolve(name, pretrained.MODEL))
+    fixed = target.load(artefact.from_bytes(conversion.convert(model, "fixed")[0], name))
+    form = fixed.input_format  # type: ignore[attr-defined]
+    # as golden inputs are: no value half-way between two integers
+    heard = np.resize(model.calibration.features, (1, 3000, fixed.n_in))
+    steps = np.rint(heard / float(form.scale)) + form.zero_point
+    x = form.dequantize(np.clip(steps, form.lowest, form.highest)).astype(np.float32)
+    expected, _ = replay(fixed, x)
+    runner = target.load(artefact.read(pretrained.resolve(name)), reference_kernels=True)
+    np.testing.assert_array_equal(replay(runner, x)[0], expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,9 +11,9 @@ from edgemem.listen import doctor_machine as machine
 from edgemem.listen import doctor_sound as sound
 from edgemem.listen.doctor_findings import FAILED, Finding, failed, of_error, ok, warning
 from edgemem.listen.doctor_probes import Hearing, Packages, Probes
-from edgemem.runtime.packages import NEW, OLD, clash_of, interpreter_package
+from edgemem.runtime.packages import NEW, OLD, clash_of, interpreter_package, oldest_glibc
 
-INTERPRETERS = (OLD, NEW, "tensorflow")
+INTERPRETERS = (NEW, OLD, "tensorflow")
 """In the order in which a network looks for them."""
 
 
@@ -90,12 +90,13 @@ def python(probes: Probes) -> Finding:
     shown = f"{'.'.join(map(str, version))} on {processor}"
     if glibc is not None:
         shown += f", glibc {'.'.join(map(str, glibc))}"
-        if glibc < (2, 34) and processor.startswith(("arm", "aarch64")):
+        oldest = oldest_glibc(processor)
+        if glibc < oldest:
             return warning(
                 "python",
                 shown,
-                "interpreters for ARM are built for glibc 2.34 and later: "
-                "use Raspberry Pi OS Bookworm (Debian 12) or later",
+                f"interpreters for it are built for glibc {'.'.join(map(str, oldest))} and later: "
+                "use a newer system, such as Debian 12",
             )
     return ok("python", shown)
 
@@ -117,7 +118,7 @@ def interpreter(packages: Packages) -> Finding:
 def numpy_version(packages: Packages) -> Finding:
     """Whether NumPy and the interpreter go together."""
     version = packages.get("numpy", "")
-    clash = clash_of(version) if OLD in packages else None
+    clash = clash_of(version) if OLD in packages and NEW not in packages else None
     return ok("numpy", version) if clash is None else failed("numpy", *clash)
 
 

@@ -32,7 +32,7 @@ Packages = Mapping[str, str]
 Python = tuple["tuple[int, ...]", str, "tuple[int, ...] | None"]
 """Version, processor, version of glibc (None elsewhere)."""
 
-DISTRIBUTIONS = ("numpy", "tflite-runtime", "ai-edge-litert", "tensorflow")
+DISTRIBUTIONS = ("numpy", "ai-edge-litert", "tflite-runtime", "tensorflow")
 
 SECONDS_OF_NOISE = 6.0
 SECONDS_OF_SOUND = 2.0

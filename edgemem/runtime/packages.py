@@ -16,8 +16,13 @@ class Clash(NamedTuple):
 
 
 def interpreter_package() -> str:
-    """What the extra ``tflite`` installs here."""
-    return OLD if sys.version_info < (3, 12) and sys.platform == "linux" else NEW
+    """What the extra ``tflite`` installs here: the old one where the new has no 32-bit wheels."""
+    return OLD if sys.maxsize < 2**32 and sys.platform == "linux" else NEW
+
+
+def oldest_glibc(processor: str) -> tuple[int, int]:
+    """The glibc for which its Linux wheels are built."""
+    return (2, 34) if processor.startswith("arm") else (2, 27)
 
 
 def clash_of(numpy_version: str) -> Clash | None:

@@ -54,6 +54,7 @@ KERNELS = {
     "plain": "fast, no delegate",
     "reference": "reference",
     "tensorflow": "fast",
+    "tensorflow-reference": "reference",
 }
 
 
@@ -185,6 +186,7 @@ def jobs(options: Any) -> Iterator[tuple[Python, str, str]]:
             yield python, "tflite", kernels
         if python is here and importlib.util.find_spec("tensorflow"):
             yield python, "tflite", "tensorflow"
+            yield python, "tflite", "tensorflow-reference"
 
 
 def listen(data: Path, clips: int) -> dict[str, Any]:

@@ -5,10 +5,10 @@ Needs NumPy and an interpreter of the file; edgemem itself is found beside this 
 
 usage: agreement_worker.py FILE KERNELS FEATURES.npy OUT.npz [EXPOSED.tflite TRACED]
 
-KERNELS is default (as edgemem opens the file), plain (no delegate), reference, or tensorflow
-(TensorFlow's own interpreter, else default). OUT gets ``y`` (n, t, n_out) and a note ``engine``;
-with EXPOSED, a TFLite file all of whose tensors are outputs, also every tensor of the first TRACED
-clips.
+KERNELS is default (as edgemem opens the file), plain (no delegate), reference, or one of tensorflow
+and tensorflow-reference (TensorFlow's own interpreter). OUT gets ``y`` (n, t, n_out) and a note
+``engine``; with EXPOSED, a TFLite file all of whose tensors are outputs, also every tensor of the
+first TRACED clips.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ import numpy as np  # noqa: E402
 
 
 def main(file: str, kernels: str, features: str, out: str, *traced: str) -> None:
-    if kernels == "tensorflow":
-        import tensorflow  # noqa: F401
+    if kernels.startswith("tensorflow"):
+        from edgemem_tflite import interpreter
+
+        interpreter.MODULES = ("tensorflow.lite.python.interpreter",)
 
     from edgemem import artefact, target
     from edgemem.verification import engine_of, replay
@@ -36,7 +38,7 @@ def main(file: str, kernels: str, features: str, out: str, *traced: str) -> None
     if kernels == "plain":
         runner: Any = Loop(undelegated(opened.payload))
     else:
-        runner = target.load(opened, reference_kernels=kernels == "reference")
+        runner = target.load(opened, reference_kernels=kernels.endswith("reference"))
     y, _ = replay(runner, x)
     found = {"y": y, "engine": f"{engine_of(runner)}|{platform.machine()}"}
     if traced:
@@ -51,7 +53,9 @@ def opener(kernels: str) -> Any:
 
     if kernels == "plain":
         return undelegated
-    return lambda payload: open_interpreter(payload, reference_kernels=kernels == "reference")
+    return lambda payload: open_interpreter(
+        payload, reference_kernels=kernels.endswith("reference")
+    )
 
 
 def undelegated(payload: bytes) -> Any:

@@ -38,22 +38,25 @@ def every_operator() -> Program:
 
     x, s = add("x", (1, 4)), add("s", (1, 4), F16)
     q = op("QUANTIZE", 2, (x,), add("q", (1, 4), F8))
-    image = op("RESHAPE", 1, (q, integers("four", 1, 1, 1, 4)), add("image", (1, 1, 1, 4), F8))
+    four, two = integers("four", 1, 1, 1, 4), integers("two", 1, 4)
+    image = op("RESHAPE", 1, (q, four), add("image", (1, 1, 1, 4), F8))
     rows = Format(8, np.full(4, 0.02))
     kernel = r.integers(-9, 9, (4, 1, 1, 4), np.int8)
     weight = add("weight", kernel.shape, rows, kernel)
     bias = add("bias", (4,), Format(32, np.full(4, 0.001)), np.arange(4, dtype=np.int32))
-    conv = op(
+    one_pixel = {"Padding": 1, "StrideW": 1, "StrideH": 1, "FusedActivationFunction": 1}
+    deep = op("RESHAPE", 1, (s, four), add("deep", (1, 1, 1, 4), F16))
+    pixel = op(
         "CONV_2D",
-        3,
-        (image, weight, bias),
-        add("conv", (1, 1, 1, 4), F8),
-        Padding=1,
-        StrideW=1,
-        StrideH=1,
-        FusedActivationFunction=1,
+        4,
+        (deep, weight, bias),
+        add("pixel", (1, 1, 1, 4), F16),
+        **one_pixel,
+        QuantizedBiasType=2,
     )
-    flat = op("RESHAPE", 1, (conv, integers("two", 1, 4)), add("flat", (1, 4), F8))
+    line = op("RESHAPE", 1, (pixel, two), add("line", (1, 4), F16))
+    conv = op("CONV_2D", 3, (image, weight, bias), add("conv", (1, 1, 1, 4), F8), **one_pixel)
+    flat = op("RESHAPE", 1, (conv, two), add("flat", (1, 4), F8))
     wide = op(
         "CAST", 1, (flat,), add("wide", (1, 4), Format(16, 0.05)), InDataType=9, OutDataType=7
     )
@@ -71,7 +74,7 @@ def every_operator() -> Program:
     )
     # no default among the options, so that each is in the file
     own = {"PotScaleInt16": 0, "FusedActivationFunction": 1}
-    added = op("ADD", 3, (fc, s), add("added", (1, 4), F16), **own)
+    added = op("ADD", 3, (fc, line), add("added", (1, 4), F16), **own)
     minus = op("SUB", 5, (added, s), add("minus", (1, 4), F16), **own)
     sigma = op("LOGISTIC", 3, (minus,), add("sigma", (1, 4), Format(16, 2.0**-15)))
     tanh = op("TANH", 3, (sigma,), add("tanh", (1, 4), Format(16, 2.0**-15)))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 AT_START = set(sys.modules)
 """What Python itself has loaded, as hooks of setuptools."""
-INTERPRETERS = ("tflite_runtime", "ai_edge_litert")
+INTERPRETERS = ("ai_edge_litert", "tflite_runtime")
 LISTS = ("device", "runners")
 """Contracts whose sources are the device side."""
 

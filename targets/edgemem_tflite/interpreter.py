@@ -23,11 +23,15 @@ from . import xnnpack
 from .names import SIGNATURE
 
 MODULES = (
-    "tflite_runtime.interpreter",
     "ai_edge_litert.interpreter",
+    "tflite_runtime.interpreter",
     "tensorflow.lite.python.interpreter",
 )
-"""In the order in which they are tried; TensorFlow's comes first where TensorFlow is loaded."""
+"""In the order in which they are tried."""
+
+_OLD = "tflite_runtime"
+"""The one that was built for NumPy 1, has no place beside TensorFlow, and whose reference kernel of
+FULLY_CONNECTED rounds twice."""
 
 NOTICE = b"Created TensorFlow Lite XNNPACK delegate for CPU"
 """Told at each opening, whatever the logging: fast kernels are there. `info` says so as well."""
@@ -54,9 +58,10 @@ def find_module() -> ModuleType:
     PackageError
         If the NumPy here is none that it runs with.
     """
-    # a second interpreter beside TensorFlow's own fails to import: both register one C++ type
-    names = MODULES[::-1] if "tensorflow" in sys.modules else MODULES
-    for name in names:
+    for name in MODULES:
+        # beside TensorFlow's own it fails to import: both register one C++ type
+        if name.startswith(_OLD) and "tensorflow" in sys.modules:
+            continue
         _check_numpy(name)
         try:
             return importlib.import_module(name)
@@ -67,7 +72,7 @@ def find_module() -> ModuleType:
 
 def _check_numpy(module: str) -> None:
     """Refuse what would fill the screen with tracebacks as it is imported."""
-    if module != MODULES[0] or importlib.util.find_spec(module.partition(".")[0]) is None:
+    if not module.startswith(_OLD) or importlib.util.find_spec(_OLD) is None:
         return
     clash = packages.clash_of(np.__version__)
     if clash is not None:
@@ -110,9 +115,26 @@ def _settings(module: ModuleType, reference_kernels: bool) -> dict[str, Any]:
             "experimental_op_resolver_type": kinds.BUILTIN_REF,
             "experimental_preserve_all_tensors": True,
         }
-    if module.__name__.startswith("tflite_runtime"):
+    if module.__name__.startswith(_OLD):
         return {"experimental_delegates": xnnpack.int8_delegates()}
     return {}
+
+
+def check_reference(interpreter: Any, origin: str = "the network") -> None:
+    """Refuse what a newer interpreter's reference kernels misread: 16-bit products of old files.
+
+    They were written as FULLY_CONNECTED. tflite-runtime rounds it as the integer semantics does;
+    newer reference kernels round once, and take a bias of 32 bits for one of 64, beyond its end.
+    """
+    if type(interpreter).__module__.startswith(_OLD):
+        return
+    kinds = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
+    for op in operators(interpreter):
+        if op.name == "FULLY_CONNECTED" and kinds[op.inputs[0]] is np.int16:
+            raise ArtefactError(
+                f"{origin}: an older edgemem wrote its 16-bit products in a way that these "
+                "reference kernels misread; convert the model again"
+            )
 
 
 def signature(

@@ -23,7 +23,7 @@ def lower(program: IntegerProgram) -> Program:
 
 
 class _Lowering:
-    """8-bit values have four axes, as convolutions want them; 16-bit ones their natural shape."""
+    """Every integer value has four axes, as convolutions want them: nothing is reshaped for one."""
 
     def __init__(self, program: IntegerProgram) -> None:
         self._program = program
@@ -34,10 +34,8 @@ class _Lowering:
         draw, program = self._draw, self._program
         inputs = {INPUT: draw.tensor(INPUT, (1, program.n_in))}
         for state in program.states:
-            held = program.tensors[state]
-            inputs[state] = self._tensors[state] = draw.tensor(
-                state, natural(held.shape), held.form
-            )
+            inputs[state] = draw.tensor(state, self._usual(state), self._form(state))
+            self._tensors[state] = inputs[state]
         q = draw.tensor("", (1, program.n_in), program.tensors[program.input].form)
         self._keep(program.input, draw.op("QUANTIZE", 2, (inputs[INPUT],), q))
         for op in program.operations:
@@ -51,9 +49,7 @@ class _Lowering:
         self._tensors[name] = self._draw.reshape(tensor, self._usual(name))
 
     def _usual(self, name: str) -> Shape:
-        held = self._program.tensors[name]
-        shape = natural(held.shape)
-        return image(shape) if held.form.bits == 8 else shape
+        return image(natural(self._program.tensors[name].shape))
 
     def _form(self, name: str) -> Format:
         return self._program.tensors[name].form
@@ -90,7 +86,7 @@ class _Lowering:
     def _lower(self, op: Operation) -> int:
         lowerings = {
             "product": self._product,
-            "wide_product": self._wide_product,
+            "wide_product": self._product,
             "add": self._sum,
             "sub": self._sum,
             "mul": self._mul,
@@ -113,32 +109,29 @@ class _Lowering:
             "StrideH": 1,
             "FusedActivationFunction": self._activation(op),
         }
+        version = 3
+        if self._bits(op.output) == 16:
+            # ai-edge-litert reads a bias of 32 bits as one of 64 where this is not said
+            fields["QuantizedBiasType"] = tflite.TensorType.INT32
+            version = 4
         # a 1x1 convolution: XNNPACK took scales per row for these before it did for
-        # FULLY_CONNECTED
-        inputs = (self._tensor(op.inputs[0]), *self._weights(op, (1, 1)))
-        return self._draw.op("CONV_2D", 3, inputs, self._result(op.output), fields)
-
-    def _wide_product(self, op: Operation) -> int:
-        fields = {"FusedActivationFunction": self._activation(op), "KeepNumDims": 1}
-        inputs = (self._tensor(op.inputs[0]), *self._weights(op, ()))
-        result = self._result(op.output)
-        return self._draw.op("FULLY_CONNECTED", 7, inputs, result, fields)
+        # FULLY_CONNECTED, whose reference kernels round otherwise in ai-edge-litert
+        inputs = (self._tensor(op.inputs[0]), *self._weights(op))
+        return self._draw.op("CONV_2D", version, inputs, self._result(op.output), fields)
 
     def _activation(self, op: Operation) -> int:
         return activation(bool(op.attrs.get("relu")))
 
-    def _weights(self, op: Operation, between: Shape) -> tuple[int, ...]:
+    def _weights(self, op: Operation) -> tuple[int, int]:
         """Weight and bias tensors of a product; a bias counts in steps of input times weight."""
         arrays = self._program.arrays
         w_form = self._program.weights[op.arrays["weight"]]
         integers = arrays[op.arrays["weight"]]
         rows, columns = integers.shape
-        shape = (rows, *between, columns)
-        # TFLite's kernels for both products read weights of 8 bits
+        shape = (rows, 1, 1, columns)
+        # TFLite's kernels for both products read weights of 8 bits, and convolutions ask for a bias
         weight = self._draw.tensor("", shape, Format(8, w_form.scale), integers.reshape(shape))
-        if "bias" not in op.arrays:
-            return (weight,)
-        bias = arrays[op.arrays["bias"]]
+        bias = arrays[op.arrays["bias"]] if "bias" in op.arrays else np.zeros(rows, np.int32)
         if not bias.any():
             # zeros in the weight's own scales take no more room
             bias_form = Format(bias.itemsize * 8, w_form.scale)

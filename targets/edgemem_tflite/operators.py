@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgemem.reading import DamageError
 
+from .schema import TYPES
 from .structure import ask
 
 Shape = tuple[int, ...]
@@ -189,6 +190,10 @@ def _convolution(call: Call) -> None:
     ask(len(call.inputs[0].shape) == 4, f"an input of shape {call.inputs[0].shape}")
     shape = call.inputs[1].shape
     ask(len(shape) == 4 and shape[1:3] == (1, 1), f"a weight of shape {shape}")
+    # unless it is said, ai-edge-litert reads a bias of 32 bits as one of 64, beyond its end
+    said = TYPES["int32"] if call.inputs[0].dtype == "int16" else 0
+    kind = call.options["quantized_bias_type"]
+    ask(kind == said, f"quantized_bias_type is {kind}, not {said}")
     _product(call)
 
 
@@ -241,8 +246,8 @@ OPERATORS: Mapping[str, Operator] = {
     "MUL": Operator(18, (1, 2, 4), _types("T T -> T", over=NUMBERS), _mul, "MulOptions"),
     "CONV_2D": Operator(
         3,
-        (3,),
-        _types("int8 int8 -> int8", "int8 int8 int32 -> int8"),
+        (3, 4),
+        _types("int8 int8 -> int8", "int8 int8 int32 -> int8", "int16 int8 int32 -> int16"),
         _convolution,
         "Conv2DOptions",
     ),

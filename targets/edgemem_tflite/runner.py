@@ -14,6 +14,7 @@ from .counts import step_counts
 from .interpreter import (
     Operator,
     address,
+    check_reference,
     engine,
     memory,
     open_interpreter,
@@ -54,6 +55,8 @@ class TFLiteRunner:
         origin = artefact.origin
         verify(artefact.payload, origin)
         self.interpreter = open_interpreter(artefact.payload, origin, reference_kernels)
+        if reference_kernels:
+            check_reference(self.interpreter, origin)
         self._inputs, self._outputs = signature(self.interpreter, origin)
         self._states = [name for name in self._inputs if name != INPUT]
         self._invoke = self.interpreter.invoke

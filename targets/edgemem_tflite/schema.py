@@ -172,6 +172,7 @@ TABLES: Mapping[str, tuple[Field, ...]] = {
         Field(1, "stride_w", _ONE),
         Field(2, "stride_h", _ONE),
         Field(3, "fused_activation_function", _ACTIVATION),
+        Field(6, "quantized_bias_type", Scalar("int8", 0, TYPES["int32"])),
     ),
     "FullyConnectedOptions": (
         Field(0, "fused_activation_function", _ACTIVATION),

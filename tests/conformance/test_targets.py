@@ -157,6 +157,15 @@ def test_integers_are_the_same_everywhere(name: str, cell: str) -> None:
     np.testing.assert_array_equal(y, np.stack(expected, axis=1))
 
 
+@pytest.mark.parametrize("cell", [c for n, c in PAIRS if n == "tflite"])
+def test_a_minute_of_frames_under_reference_kernels_is_that_of_fixed(cell: str) -> None:
+    """One stream, its state carried on: a difference of one last place would stay."""
+    x = 1.5 * sequences(8, 1, 3000)
+    expected, _ = replay(target.load(converted("fixed", cell)), x)
+    y, _ = replay(target.load(converted("tflite", cell), reference_kernels=True), x)
+    np.testing.assert_array_equal(y, expected)
+
+
 @pytest.mark.parametrize(("name", "cell"), [(n, c) for n, c in PAIRS if n in SIMULATED])
 def test_a_simulation_is_its_steps(name: str, cell: str) -> None:
     runner = target.load(converted(name, cell))

@@ -131,7 +131,7 @@ def test_pictures_need_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return imported(name, *args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[train\]"):
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[train\]"):
         PictureReader(PICTURES, 98).read(tmp_path / "a.jpg")
 
 

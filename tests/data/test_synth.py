@@ -218,7 +218,7 @@ def test_espeak_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[synth\]") as caught:
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[synth\]") as caught:
         synthesise(tmp_path / "spoken", TINY)
     assert isinstance(caught.value, EdgememError)
 

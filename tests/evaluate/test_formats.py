@@ -89,6 +89,6 @@ def test_size_against_accuracy(tmp_path: Path, drawn: list[Figure]) -> None:
 
 def test_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[plot\]"):
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[plot\]"):
         draw_report(REPORT, "a network", tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()

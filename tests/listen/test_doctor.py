@@ -168,7 +168,7 @@ def test_no_interpreter(pi: Probes) -> None:
     probes = replace(pi, packages=lambda: {"numpy": "2.2.0"}, network=raises(missing))
     assert look(probes, "interpreter") == (
         "warning",
-        "none of tflite-runtime, ai-edge-litert, tensorflow is installed",
+        "none of ai-edge-litert, tflite-runtime, tensorflow is installed",
         "install one with: pip install 'edgemem-toolkit[tflite]'",
     )
     level, _, remedy = look(probes, "network")
@@ -179,6 +179,10 @@ def test_the_interpreter_that_is_found_first_is_used(pi: Probes) -> None:
     there = {"numpy": "1.26.4", "tensorflow": "2.12.1", "tflite-runtime": "2.14.0"}
     level, found, _ = look(replace(pi, packages=lambda: there), "interpreter")
     assert (level, found) == ("ok", "tflite-runtime 2.14.0 (unused: tensorflow)")
+    both = {"numpy": "2.4.6", "ai-edge-litert": "2.3.0", "tflite-runtime": "2.14.0"}
+    probes = replace(pi, packages=lambda: both)
+    assert look(probes, "interpreter")[1] == "ai-edge-litert 2.3.0 (unused: tflite-runtime)"
+    assert look(probes, "numpy")[0] == "ok"  # the one that numpy 2 breaks is not used
 
 
 @pytest.mark.parametrize(
@@ -209,11 +213,13 @@ def test_the_share_of_the_processor(pi: Probes, share: float, level: str) -> Non
 
 def test_an_old_c_library_on_a_pi_is_named(pi: Probes) -> None:
     bullseye = replace(pi, python=lambda: ((3, 9, 2), "aarch64", (2, 31)))
-    level, _, remedy = look(bullseye, "python")
+    assert look(bullseye, "python")[0] == "ok"
+    of_32_bits = replace(pi, python=lambda: ((3, 9, 2), "armv7l", (2, 31)))
+    level, _, remedy = look(of_32_bits, "python")
     assert level == "warning"
-    assert "Bookworm" in remedy
-    desktop = replace(pi, python=lambda: ((3, 9, 2), "x86_64", (2, 31)))
-    assert look(desktop, "python")[0] == "ok"
+    assert "glibc 2.34" in remedy and "Debian 12" in remedy
+    desktop = replace(pi, python=lambda: ((3, 9, 2), "x86_64", (2, 26)))
+    assert look(desktop, "python")[0] == "warning"
     elsewhere = replace(pi, python=lambda: ((3, 12, 0), "arm64", None))
     assert look(elsewhere, "python")[:2] == ("ok", "3.12.0 on arm64")
 

@@ -392,7 +392,7 @@ def test_a_missing_file_of_certificates_is_named(tmp_path: Path) -> None:
 
 def test_without_paho_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[mqtt\]"):
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[mqtt\]"):
         MqttSink(Broker("127.0.0.1"), "home", LABELS, report=print)
 
 

@@ -410,5 +410,5 @@ def test_closing_is_quick_with_pages_open_and_twice() -> None:
 
 def test_without_websockets_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "websockets.asyncio.server", None)
-    with pytest.raises(MissingExtraError, match=r"edgemem\[web\]"), serving():
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[web\]"), serving():
         pass

@@ -154,14 +154,16 @@ def test_either_package_missing_names_the_extra(
 ) -> None:
     soundfile.write(tmp_path / "a.wav", tone(8000), 8000, "PCM_16")
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(SoundFormatError, match=r"is 8000 Hz.*pip install 'edgemem\[audio\]'"):
+    with pytest.raises(
+        SoundFormatError, match=r"is 8000 Hz.*pip install 'edgemem-toolkit\[audio\]'"
+    ):
         read_clip(tmp_path / "a.wav")
 
 
 @pytest.mark.usefixtures("bare")
 def test_another_container_without_the_extra_names_it(tmp_path: Path) -> None:
     (tmp_path / "a.ogg").write_bytes(b"OggS" + bytes(60))
-    with pytest.raises(SoundFormatError, match=r"is no PCM wav file.*edgemem\[audio\]"):
+    with pytest.raises(SoundFormatError, match=r"is no PCM wav file.*edgemem-toolkit\[audio\]"):
         read_clip(tmp_path / "a.ogg")
 
 

@@ -153,7 +153,7 @@ def test_refuses_functions() -> None:
 
 def test_says_what_is_missing(file: Artefact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nengo_loihi", None)
-    wanted = r"needs the package nengo-loihi, which is not installed; .*edgemem\[loihi\]"
+    wanted = r"needs the package nengo-loihi, which is not installed; .*edgemem-toolkit\[loihi\]"
     with pytest.raises(MissingExtraError, match=wanted):
         NengoLoihiRunner(file)
     with pytest.raises(MissingExtraError, match=wanted):

@@ -200,7 +200,7 @@ def test_a_runner_shows_its_nodes(folder: Path) -> None:
 def test_without_h5py(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = artefact.read(folder / "out.nir")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'edgemem\[nir\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'edgemem-toolkit\[nir\]'"):
         targets.load(opened)
 
 

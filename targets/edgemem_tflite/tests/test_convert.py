@@ -153,11 +153,15 @@ def test_the_large_products_go_to_xnnpack() -> None:
 
     if find_module().__name__.startswith("tflite_runtime") and not int8_delegates():
         pytest.skip("this tflite-runtime has no XNNPACK kernels for 8 bits")
-    details = TFLiteRunner(converted(DEEP)).interpreter._get_ops_details()
+    interpreter = TFLiteRunner(converted(DEEP)).interpreter
+    details = interpreter._get_ops_details()
     delegated = {
         int(tensor) for op in details if op["op_name"] == "DELEGATE" for tensor in op["inputs"]
     }
-    products = [op for op in details if op["op_name"] == "CONV_2D"]
+    bits_8 = {d["index"] for d in interpreter.get_tensor_details() if d["dtype"] is np.int8}
+    products = [
+        op for op in details if op["op_name"] == "CONV_2D" and int(op["inputs"][0]) in bits_8
+    ]
     assert products
     for op in products:
         assert int(op["inputs"][1]) in delegated  # its weights

@@ -86,6 +86,47 @@ def test_products(seed: int, bits: int, relu: int) -> None:
     check(one(op, x, y, 11, ROWS, arrays, w), rng)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("rows", [1, ROWS])
+def test_a_product_is_rounded_twice(rows: int, bits: int) -> None:
+    """Scales that lose one bit in the second rounding: rounded once, one value in eight differs."""
+    rng = np.random.default_rng(rows)
+    x = y = Format(bits, 1.0)
+    w = Format(8, np.linspace(0.27, 0.48, rows))
+    arrays: dict[str, Any] = {"weight": np.tile(np.array([1, -1], np.int8), (rows, 1))}
+    arrays["multiplier"], arrays["shift"] = multipliers.of_product(x, w, y)
+    assert set(arrays["shift"]) == {-1}
+    if bits == 8:
+        arrays["bias"] = np.zeros(rows, np.int32)
+    kind = "product" if bits == 8 else "wide_product"
+    op = Operation(kind, "y", ("x",), {"relu": 0}, {name: name for name in arrays})
+    program = one(op, x, y, 2, rows, arrays, w)
+    check(program, rng)
+    a, b = rng.integers(-50, 50, (2, 1000))
+    _, found = IntegerOps(program).step(program.zero_state((1000,)), np.stack((a, b), -1))
+    once = np.floor((a - b)[:, None] * np.asarray(w.scale, float) + 0.5)
+    assert 0.05 < np.mean(found["y"] != once) < 0.3
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_product_of_many_rows(seed: int) -> None:
+    """As the memories of an LMU have them: the same matrix for each of their rows."""
+    rng = np.random.default_rng(seed)
+    x, y = Format(16, 2.0**-9), Format(16, float(rng.uniform(0.5, 2.0)) * 2.0**-9)
+    w = Format(8, rng.uniform(0.001, 0.02, 6))
+    arrays: dict[str, Any] = {"weight": rng.integers(-127, 128, (6, 8)).astype(np.int8)}
+    arrays["multiplier"], arrays["shift"] = multipliers.of_product(x, w, y)
+    tensors = {"x": Tensor((ROWS * 8,), x), "m": Tensor((ROWS, 8), x), "n": Tensor((ROWS, 6), y)}
+    operations = (
+        Operation("reshape", "m", ("x",)),
+        Operation("wide_product", "n", ("m",), {"relu": 0}, {name: name for name in arrays}),
+        Operation("reshape", "y", ("n",)),
+    )
+    tensors["y"] = Tensor((ROWS * 6,), y)
+    weights = {"weight": w}
+    check(Program(tensors, operations, arrays, {}, weights, {}, "x", "y"), rng)
+
+
 @pytest.mark.parametrize("kind", ["add", "sub", "mul"])
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("seed", SEEDS)

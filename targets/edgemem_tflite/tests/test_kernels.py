@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from fuzzing.sample import every_operator
 
 from edgemem.errors import ArtefactError, MissingExtraError
 from edgemem.quantize import Format
 from edgemem_tflite import xnnpack
 from edgemem_tflite.flatbuffer import Op, Program, Tensor, serialize
-from edgemem_tflite.interpreter import find_module, memory, open_interpreter, signature
+from edgemem_tflite.interpreter import (
+    check_reference,
+    find_module,
+    memory,
+    open_interpreter,
+    signature,
+)
 
 X8, Y8 = Format(8, 0.5, -3), Format(8, 0.25, 7)
 X16, Y16 = Format(16, 2.0**-10), Format(16, 2.0**-9)
@@ -93,6 +102,27 @@ def test_product_in_16_bits_by_rows(reference_kernels: bool) -> None:
     assert y.tolist() == expected
 
 
+def test_reference_kernels_that_misread_older_files_do_not_run_them() -> None:
+    class Newer:
+        __module__ = "ai_edge_litert.interpreter"
+
+        def __init__(self, program: Program) -> None:
+            interpreter = open_interpreter(serialize(program, {}), "test", reference_kernels=True)
+            self.get_tensor_details = interpreter.get_tensor_details
+            self._get_ops_details = interpreter._get_ops_details
+
+    class Older(Newer):
+        __module__ = "tflite_runtime.interpreter"
+
+    check_reference(Older(every_operator()), "test")
+    with pytest.raises(ArtefactError, match=r"test: an older edgemem .* convert the model again"):
+        check_reference(Newer(every_operator()), "test")
+    others = tuple(op for op in every_operator().ops if op.code not in ("FULLY_CONNECTED", "ADD"))
+    ends = {"x": 0, "s": 1}, {"y": others[-1].outputs[0]}
+    fewer = [replace(op, inputs=(1, 1)) if op.code == "SUB" else op for op in others]
+    check_reference(Newer(Program(every_operator().tensors, tuple(fewer), *ends)), "test")
+
+
 @pytest.mark.parametrize("code", ["ADD", "SUB"])
 @pytest.mark.parametrize("shifts", [True, False])
 def test_sum_in_16_bits(code: str, shifts: bool) -> None:
@@ -170,23 +200,30 @@ def test_a_model_that_is_none() -> None:
 
 def test_no_interpreter_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgemem_tflite.interpreter.MODULES", ("no_such_interpreter",))
-    with pytest.raises(MissingExtraError, match=r"edgemem\[tflite\]"):
+    with pytest.raises(MissingExtraError, match=r"edgemem-toolkit\[tflite\]"):
         find_module()
 
 
-def test_tensorflow_s_own_interpreter_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_in_which_interpreters_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    def record(name: str) -> SimpleNamespace:
-        tried.append(name)
-        return SimpleNamespace()
+    def missing(name: str) -> None:
+        tried.append(name.partition(".")[0])
+        raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("edgemem_tflite.interpreter.importlib.import_module", record)
-    monkeypatch.delitem(__import__("sys").modules, "tensorflow", raising=False)
-    find_module()
-    monkeypatch.setitem(__import__("sys").modules, "tensorflow", SimpleNamespace())
-    find_module()
-    assert tried == ["tflite_runtime.interpreter", "tensorflow.lite.python.interpreter"]
+    monkeypatch.setattr("edgemem_tflite.interpreter._check_numpy", lambda name: None)
+    monkeypatch.setattr("edgemem_tflite.interpreter.importlib.import_module", missing)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    for modules, expected in (
+        ({}, ["ai_edge_litert", "tflite_runtime", "tensorflow"]),
+        ({"tensorflow": SimpleNamespace()}, ["ai_edge_litert", "tensorflow"]),
+    ):
+        tried.clear()
+        for name, module in modules.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        with pytest.raises(MissingExtraError):
+            find_module()
+        assert tried == expected
 
 
 def test_no_delegate_for_another_release(monkeypatch: pytest.MonkeyPatch) -> None:

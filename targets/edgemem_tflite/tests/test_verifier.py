@@ -85,6 +85,7 @@ def scale(bits: int, value: Any, zero_point: Any = 0) -> Format:
 
 
 LIST = np.array
+VALID = {"Padding": 1, "StrideW": 1, "StrideH": 1}
 
 DAMAGE: dict[str, tuple[Change, str]] = {
     # tensors
@@ -168,7 +169,7 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "a join along no axis": (op("CONCATENATION", fields={"Axis": 2}), "joins along"),
     "a join along the rows": (op("CONCATENATION", fields={"Axis": 0}), "joins along"),
     "a join too long": (tensor("both", shape=(1, 9)), "the result has shape"),
-    "a join of other rows": (tensor("s", shape=(2, 4)), "a part"),
+    "a join of other rows": (reads("CONCATENATION", "fine", "deep"), "a part"),
     "a join of other types": (reads("CONCATENATION", "fine", "q"), "joins int16 and int8"),
     "a list that counts in steps": (tensor("begin", format=Format(32, 1.0)), "no constant list"),
     "scales along a constant row": (
@@ -203,6 +204,20 @@ DAMAGE: dict[str, tuple[Change, str]] = {
         op("CONV_2D", fields={"Padding": 0, "StrideW": 1, "StrideH": 1}),
         "padding is 0",
     ),
+    "a bias of 32 bits that is not said to be": (
+        lambda p: replace(
+            p,
+            ops=tuple(
+                replace(o, fields=VALID) if o.version == 4 and o.code == "CONV_2D" else o
+                for o in p.ops
+            ),
+        ),
+        "quantized_bias_type is 0, not 2",
+    ),
+    "a bias of 8-bit products that is said to be": (
+        op("CONV_2D", fields={**VALID, "QuantizedBiasType": 2}),
+        "quantized_bias_type is 2, not 0",
+    ),
     "strides": (op("CONV_2D", fields={"Padding": 1, "StrideW": 0, "StrideH": 1}), "stride_w is 0"),
     "axes that go": (op("FULLY_CONNECTED", fields={"KeepNumDims": 0}), "keep_num_dims is 0"),
     "a cast of others": (op("CAST", fields={"InDataType": 7, "OutDataType": 7}), "in_data_type"),
@@ -214,8 +229,8 @@ DAMAGE: dict[str, tuple[Change, str]] = {
         "the signature has inputs",
     ),
     "a state that comes back in other rows": (
-        tensor("s", shape=(2, 4)),
-        "an operand of shape|a part|does not come back",
+        facing(outputs={"y": "y", "s.next": "cut"}),
+        "the state 's' does not come back",
     ),
     "a state that comes back otherwise": (
         facing(outputs={"y": "y", "s.next": "sigma"}),
