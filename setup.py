@@ -11,8 +11,8 @@ NAMES = sorted(name for name in TARGETS if "." not in name)
 # ai-edge-litert has no wheels of 32 bits; tflite-runtime has, up to Python 3.11, and breaks under
 # numpy 2. Where a kernel of 64 bits runs a system of 32, as Raspberry Pi OS may, the marker says
 # aarch64: there the Python that installs from this folder knows.
-OLD = "sys_platform == 'linux' and platform_machine in 'armv7l armv8l'"
-NEW = "sys_platform != 'linux' or platform_machine not in 'armv7l armv8l'"
+OLD = "sys_platform == 'linux' and (platform_machine == 'armv7l' or platform_machine == 'armv8l')"
+NEW = "sys_platform != 'linux' or (platform_machine != 'armv7l' and platform_machine != 'armv8l')"
 if sys.maxsize < 2**32:
     OLD, NEW = "sys_platform == 'linux'", "sys_platform != 'linux'"
 

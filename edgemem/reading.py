@@ -308,5 +308,5 @@ def _no_constant(name: str) -> float:
 
 def shown(value: Any) -> str:
     """``value`` in a message: what it is, not longer than a line."""
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
