@@ -47,7 +47,15 @@ TRAIN = [
     *AUDIO,
     *PLOT,
 ]
-LOIHI = ["nengo==3.2.0", "nengo-loihi==1.1.0", "scipy>=1.10,<1.16"]
+# NengoLoihi ends at NumPy 1 and names Nengo 3.2: an environment of its own, and no part of "test".
+LOIHI = [
+    "numpy>=1.23,<2",
+    "nengo==3.2.0",
+    "nengo-loihi==1.1.0",
+    "scipy>=1.10,<1.16",
+    # Nengo 3 imports distutils, which ended with Python 3.12
+    "setuptools>=65.5; python_version >= '3.12'",
+]
 # What is tested with is in requirements/test.txt, with hashes; scripts/lock renews it.
 TEST = [
     "pytest>=9,<10",

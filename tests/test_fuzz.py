@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzzing import sample, structures
-from fuzzing.cases import CASES, MEMORY
+from fuzzing.cases import CASES, MEMORY, PEERS
 from fuzzing.children import HARMLESS, fuzz
 
 from edgemem import artefact, target
@@ -37,7 +37,12 @@ def test_every_target_is_fuzzed() -> None:
     assert set(CASES) >= set(target.available())
 
 
-@pytest.mark.parametrize("kind", sorted(CASES))
+KINDS = [
+    pytest.param(kind, marks=pytest.mark.peers if kind in PEERS else ()) for kind in sorted(CASES)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files_are_read_or_refused(kind: str, beside: None) -> None:
     fell_out: list[str] = []
     files = FEW if CASES[kind].slow else FILES

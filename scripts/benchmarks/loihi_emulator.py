@@ -7,7 +7,8 @@ with the same integers and the same spikes, on one core, by turns, without probe
 with a batch, whose other sequences get the same spikes shifted in time. Medians of processor time
 over rounds; wall time beside it. What NengoLoihi's whole simulator took, host included, is printed
 too: its speed as its users see it. Before any figure, the spikes of all compartments in all steps
-are compared, of two sequences of the batch with NengoLoihi as well.
+are compared, of two sequences of the batch with NengoLoihi as well. Runs in .venv-peers of
+scripts/test-peers.
 
 usage: loihi_emulator.py [--steps N] [--batch N] [--rounds N] [--json] [NETWORK ...]
 """

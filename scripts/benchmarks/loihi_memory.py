@@ -10,7 +10,8 @@ Everything runs in emulators; nothing here was measured on a chip.
 
 usage: loihi_memory.py [--seed N] [--seconds T] [--json FILE] [--only ours]
 
-A minute for each of NengoLoihi's rows, a second for each of ours.
+A minute for each of NengoLoihi's rows, a second for each of ours. NengoLoihi is in .venv-peers of
+scripts/test-peers.
 """
 
 from __future__ import annotations

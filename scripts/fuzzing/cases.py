@@ -104,6 +104,10 @@ def _flatbuffer(
 SLOW = frozenset({"c", "loihi", "nengo-loihi"})
 """Targets that compile or simulate."""
 
+PEERS = {"nengo-loihi": "nengo_loihi"}
+"""Targets whose simulators have an environment of their own (scripts/test-peers), and what those
+import."""
+
 IMPORTS = {"nengo-loihi": 400 << 20}
 """What simulators of others take by themselves, in bytes."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +57,12 @@ CELLS: dict[str, Cell] = {
 }
 
 TARGETS = sorted(target.available())
+
+PEERS = {"nengo-loihi"}
+"""Targets whose simulators have an environment of their own: ``scripts/test-peers`` has them."""
+
+LENGTHS = {"nengo-loihi": (2, 60)}
+"""Sequences and frames, where a frame takes long: three windows of the memory are seen still."""
 
 SIMULATED = {"loihi", "spiking"}
 """Targets whose runners count, and take many sequences at once."""
@@ -116,8 +124,19 @@ def lowers(name: str, cell: str) -> bool:
 PAIRS = [(name, cell) for name in TARGETS for cell in CELLS if lowers(name, cell)]
 REFUSED = [(name, cell) for name in TARGETS for cell in CELLS if not lowers(name, cell)]
 
-on_every_pair = pytest.mark.parametrize(("name", "cell"), PAIRS)
-on_every_target = pytest.mark.parametrize("name", TARGETS)
+
+def marked(cases: Iterable[tuple[str, ...]]) -> list[Any]:
+    """Cases that begin with a target's name, those of :data:`PEERS` with the mark."""
+    return [pytest.param(*c, marks=pytest.mark.peers if c[0] in PEERS else ()) for c in cases]
+
+
+def on(pairs: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
+    """For each of these pairs of a target and a cell."""
+    return pytest.mark.parametrize(("name", "cell"), marked(pairs))
+
+
+on_every_pair = on(PAIRS)
+on_every_target = pytest.mark.parametrize(("name",), marked((name,) for name in TARGETS))
 
 
 def first_cell(name: str, *wanted: str) -> str:
@@ -126,11 +145,16 @@ def first_cell(name: str, *wanted: str) -> str:
     return next(cell for cell in (*wanted, *stateful) if lowers(name, cell))
 
 
+@pytest.mark.peers
+def test_targets_of_this_environment_have_cases() -> None:
+    assert {name for name, _ in PAIRS} >= PEERS
+
+
 @on_every_pair
 def test_follows_the_float_graph(name: str, cell: str) -> None:
     chosen = target.get(name)
     graph = Net(CELLS[cell]).graph()
-    x = sequences(1, 6, 120)
+    x = sequences(1, *LENGTHS.get(name, (6, 120)))
     expected, _ = graph.scan(x.astype(np.float64))
     y, _ = replay(target.load(converted(name, cell)), x)
     assert y.dtype == np.float32
@@ -144,7 +168,7 @@ def test_refuses_what_it_cannot_lower(name: str, cell: str) -> None:
         converted(name, cell)
 
 
-@pytest.mark.parametrize(("name", "cell"), [(n, c) for n, c in PAIRS if target.get(n).integer])
+@on((n, c) for n, c in PAIRS if target.get(n).integer)
 def test_integers_are_the_same_everywhere(name: str, cell: str) -> None:
     # louder than the calibration, so that values saturate
     x = 1.5 * sequences(2, 2, 60)
@@ -166,7 +190,7 @@ def test_a_minute_of_frames_under_reference_kernels_is_that_of_fixed(cell: str) 
     np.testing.assert_array_equal(y, expected)
 
 
-@pytest.mark.parametrize(("name", "cell"), [(n, c) for n, c in PAIRS if n in SIMULATED])
+@on((n, c) for n, c in PAIRS if n in SIMULATED)
 def test_a_simulation_is_its_steps(name: str, cell: str) -> None:
     runner = target.load(converted(name, cell))
     assert isinstance(runner, Simulated)
@@ -239,9 +263,7 @@ def test_refuses_an_input_of_another_shape(name: str, shape: tuple[int, ...]) ->
         runner.step(np.zeros(shape, np.float32))
 
 
-@pytest.mark.parametrize(
-    ("name", "cell"), [(n, c) for n, c in PAIRS if c in ("lmu-stack", "mixed-stack", "lmu-linear")]
-)
+@on((n, c) for n, c in PAIRS if c in ("lmu-stack", "mixed-stack", "lmu-linear"))
 def test_the_same_model_gives_the_same_bytes(name: str, cell: str) -> None:
     converted.cache_clear()
     first = artefact.to_bytes(converted(name, cell))

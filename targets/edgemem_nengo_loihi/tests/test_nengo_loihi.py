@@ -17,7 +17,6 @@ from edgemem.cells import LMU, Cell
 from edgemem.errors import (
     ArtefactError,
     ConfigError,
-    MissingExtraError,
     ShapeError,
     UnsupportedOpError,
 )
@@ -55,6 +54,10 @@ def sequences(seed: int, n: int, t: int) -> NDArray[np.float32]:
     return x.astype(np.float32)
 
 
+on_nengo_loihi = pytest.mark.peers
+"""NengoLoihi is no part of the test install: ``scripts/test-peers`` has it."""
+
+
 @pytest.fixture(scope="module")
 def file() -> Artefact:
     options = TARGET.Options(neurons=20, steps=8)
@@ -65,6 +68,7 @@ def file() -> Artefact:
     return artefact.from_bytes(artefact.to_bytes(built), "test")
 
 
+@on_nengo_loihi
 def test_decoders_read_the_values_that_drive_the_neurons() -> None:
     made = population(2, 60, 1e-3, np.random.default_rng(0))
     x = np.array([0.5, -0.7])
@@ -76,6 +80,7 @@ def test_decoders_read_the_values_that_drive_the_neurons() -> None:
     np.testing.assert_allclose(made.decoders @ rates, x, atol=0.08)
 
 
+@on_nengo_loihi
 def test_transforms_are_principle_3() -> None:
     # m' = 0.9 m + 0.1 x with the synapse's own constant needs no recurrence
     tau = -1e-3 / np.log(0.9)
@@ -101,6 +106,7 @@ def test_a_linear_network_is_one_state_and_one_output() -> None:
         m = linear.A @ m + linear.G @ v
 
 
+@on_nengo_loihi
 def test_counts_inputs_that_the_host_clips(file: Artefact) -> None:
     runner = NengoLoihiRunner(file)
     assert runner.clipped == 0
@@ -110,6 +116,7 @@ def test_counts_inputs_that_the_host_clips(file: Artefact) -> None:
     assert runner.clipped == 0
 
 
+@on_nengo_loihi
 def test_the_file_runs_by_itself(file: Artefact, tmp_path: Path) -> None:
     path = tmp_path / "net.edgemem"
     path.write_bytes(artefact.to_bytes(file))
@@ -124,6 +131,7 @@ def test_the_file_runs_by_itself(file: Artefact, tmp_path: Path) -> None:
     ).replace('label="edgemem"', "")
 
 
+@on_nengo_loihi
 def test_bad_input(file: Artefact) -> None:
     with pytest.raises(ShapeError, match=r"expected \(2,\)"):
         NengoLoihiRunner(file).step(np.zeros(3, np.float32))
@@ -151,15 +159,7 @@ def test_refuses_functions() -> None:
         TARGET.convert(Net(cell), TARGET.Options(), sequences(0, 4, 40))
 
 
-def test_says_what_is_missing(file: Artefact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nengo_loihi", None)
-    wanted = r"needs the package nengo-loihi, which is not installed; .*edgemem-toolkit\[loihi\]"
-    with pytest.raises(MissingExtraError, match=wanted):
-        NengoLoihiRunner(file)
-    with pytest.raises(MissingExtraError, match=wanted):
-        TARGET.convert(Net(CELL), TARGET.Options(), sequences(0, 4, 40))
-
-
+@on_nengo_loihi
 def test_a_conversion_says_where_the_host_clips() -> None:
     made = TARGET.convert(Net(CELL), TARGET.Options(neurons=20, steps=8), sequences(0, 4, 40))
     radius = made.facts["input_radius"]

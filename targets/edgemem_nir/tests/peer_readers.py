@@ -1,25 +1,21 @@
 """NIR files of edgemem in simulators that read NIR: Norse, snnTorch, and NIRTorch's interpreter.
 
-Not among the tests that ``pytest`` finds by itself, since PyTorch is no part of the test install:
-``scripts/test-torch`` installs it elsewhere and names this file.
+``scripts/test-peers`` runs it; PyTorch is no part of the test install.
 """
 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import nir
 import nirtorch
-import norse.torch
 import numpy as np
 import numpy.typing as npt
 import pytest
-import snntorch
 import torch
-from snntorch.export_nir import export_to_nir
-from snntorch.import_nir import import_from_nir
 
 import edgemem_nir
 from edgemem import model, pretrained
@@ -30,6 +26,16 @@ from edgemem.spiking.lif import LIFNetwork, Population, Projection
 from edgemem_nir.executor import Executor
 from edgemem_nir.lower import lower
 from edgemem_nir.writing import to_bytes
+
+with warnings.catch_warnings():
+    # Norse is written for an older PyTorch and an older NIRTorch, which say so
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import norse.torch
+    import snntorch
+    from snntorch.export_nir import export_to_nir
+    from snntorch.import_nir import import_from_nir
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 Array = npt.NDArray[np.float64]
 Module = Callable[..., tuple[torch.Tensor, object]]
@@ -177,7 +183,7 @@ def test_reads_what_norse_writes(tmp_path: Path) -> None:
     np.testing.assert_allclose(theirs(layers, x), found, atol=1e-6)
 
 
-class Integrator(torch.nn.Module):
+class Integrator(torch.nn.Module):  # type: ignore[misc]
     """The node I, which none of the three runs by itself, at ``dt`` seconds a step."""
 
     def __init__(self, node: nir.I, dt: float) -> None:
@@ -189,7 +195,7 @@ class Integrator(torch.nn.Module):
         return v, v
 
 
-class LeakyIntegrator(torch.nn.Module):
+class LeakyIntegrator(torch.nn.Module):  # type: ignore[misc]
     """The node LI, at ``dt`` seconds a step."""
 
     def __init__(self, node: nir.LI, dt: float) -> None:
@@ -238,7 +244,7 @@ def test_nirtorch_runs_a_linear_memory(name: str) -> None:
     assert error < 1e-5
 
 
-class Neurons(torch.nn.Module):
+class Neurons(torch.nn.Module):  # type: ignore[misc]
     """Norse's LIF at ``dt`` seconds a step, whose state NIRTorch keeps."""
 
     def __init__(self, node: nir.LIF, dt: float) -> None:

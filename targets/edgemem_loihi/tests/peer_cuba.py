@@ -1,10 +1,15 @@
-"""The emulator beside NengoLoihi's: the same integers in every step, in every compartment."""
+"""The emulator beside NengoLoihi's: the same integers in every step, in every compartment.
+
+``scripts/test-peers`` runs it; NengoLoihi is no part of the test install.
+"""
 
 from __future__ import annotations
 
 import warnings
 from typing import Any
 
+import nengo
+import nengo_loihi as loihi
 import numpy as np
 import pytest
 
@@ -14,11 +19,11 @@ from edgemem_loihi.cuba import Discretized, Emulator, discretize
 from edgemem_loihi.cuba.blocks import from_blocks
 from edgemem_loihi.cuba.discretize import decay_sum
 
-nengo = pytest.importorskip("nengo")
-loihi = pytest.importorskip("nengo_loihi")
-
-# NengoLoihi fills its int32 arrays with NaN before it writes the values.
-pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+pytestmark = [
+    pytest.mark.peers,
+    # NengoLoihi fills its int32 arrays with NaN before it writes the values.
+    pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning"),
+]
 
 
 def built(network: Any, kind: str = "sim") -> Any:

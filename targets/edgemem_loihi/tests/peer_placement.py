@@ -1,16 +1,21 @@
-"""Placement beside NengoLoihi's own count of what a block uses."""
+"""Placement beside NengoLoihi's own count of what a block uses.
+
+``scripts/test-peers`` runs it; NengoLoihi is no part of the test install.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import nengo
+import nengo_loihi
 import numpy as np
 import pytest
 
 from edgemem_loihi.placement import LOIHI, ChipNetwork, Group, Synapses, place
 from edgemem_loihi.placement.limits import axon_bits
 
-nengo_loihi = pytest.importorskip("nengo_loihi")
+pytestmark = pytest.mark.peers
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 5, 6, 8])
@@ -62,7 +67,6 @@ def test_use_of_two_cores() -> None:
 
 
 def test_nengo_loihi_refuses_dense_1000_to_1000() -> None:
-    nengo = pytest.importorskip("nengo")
     with nengo.Network(seed=0) as net:
         nengo_loihi.set_defaults()
         kind = nengo_loihi.neurons.LoihiSpikingRectifiedLinear()
