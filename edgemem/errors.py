@@ -63,12 +63,19 @@ class UnknownTargetError(UnknownNameError):
 
 
 class MissingExtraError(EdgememError, ImportError):
-    """A part of edgemem needs a package that the device install leaves out."""
+    """A part of edgemem needs a package that the device install leaves out.
 
-    def __init__(self, what: str, package: str, extra: str) -> None:
+    Parameters
+    ----------
+    what, package, extra : str
+    where : str, optional
+        Where to install it, if it does not go together with the rest.
+    """
+
+    def __init__(self, what: str, package: str, extra: str, where: str = "") -> None:
         super().__init__(
             f"{what} needs the package {package}, which is not installed; "
-            f"install it with: {install_command(extra)}"
+            f"install it{f' {where}' if where else ''} with: {install_command(extra)}"
         )
 
 

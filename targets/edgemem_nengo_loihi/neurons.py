@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from edgemem.errors import MissingExtraError
 from edgemem.ops import Array
+
+from .simulator import packages
 
 RATES = (100.0, 120.0)
 """Greatest rates, per second: NengoLoihi's defaults, low enough for whole steps between spikes."""
@@ -63,21 +63,12 @@ def population(n: int, neurons: int, dt: float, rng: np.random.Generator) -> Pop
 
 
 def _lif(rates: Array, intercepts: Array) -> tuple[Array, Array]:
-    nengo = _nengo()
+    nengo, _ = packages()
     gain, bias = nengo.LIF().gain_bias(rates, intercepts)
     return np.asarray(gain), np.asarray(bias)
 
 
 def _rates(x: Array, gain: Array, bias: Array, dt: float) -> Array:
-    from nengo_loihi.neurons import loihi_rates
-
-    return np.asarray(loihi_rates(_nengo().LIF(), x, gain, bias, dt), np.float64)
-
-
-def _nengo() -> Any:
-    try:
-        import nengo
-        import nengo_loihi  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("target nengo-loihi", "nengo-loihi", "loihi") from error
-    return nengo
+    nengo, nengo_loihi = packages()
+    rates = nengo_loihi.neurons.loihi_rates
+    return np.asarray(rates(nengo.LIF(), x, gain, bias, dt), np.float64)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgemem.errors import ArtefactError, MissingExtraError, ShapeError
+from edgemem.errors import ArtefactError, ShapeError
 
+from .simulator import packages
 from .standalone import NETWORK, Simulation, groups, relays, states
 
 if TYPE_CHECKING:
@@ -26,14 +27,15 @@ class NengoLoihiRunner:
 
     Raises
     ------
-    MissingExtraError
-        Without NengoLoihi.
+    MissingExtraError, PackageError
+        Where NengoLoihi does not run; see :mod:`.simulator`.
     ArtefactError
         If arrays are missing or do not fit together.
     """
 
     def __init__(self, artefact: Artefact) -> None:
-        self.engine = f"nengo-loihi {_version()}, emulator"
+        _, nengo_loihi = packages()
+        self.engine = f"nengo-loihi {nengo_loihi.__version__}, emulator"
         self._origin = artefact.origin
         self._arrays = artefact.arrays(NETWORK)
         _check(self._arrays, artefact.origin)
@@ -69,14 +71,6 @@ class NengoLoihiRunner:
                 f"{self._origin}: NengoLoihi cannot build its network ({error}); convert the model "
                 "again, with fewer neurons"
             ) from error
-
-
-def _version() -> str:
-    try:
-        import nengo_loihi
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("target nengo-loihi", "nengo-loihi", "loihi") from error
-    return str(nengo_loihi.__version__)
 
 
 def _check(arrays: dict[str, Any], origin: str) -> None:

@@ -22,15 +22,37 @@ import warnings
 import weakref
 import zipfile
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+PLACE = "in a virtual environment of its own with Python 3.9 to 3.12"
+"""Where NengoLoihi 1.1.0 runs: NumPy 1, which it needs, ends at Python 3.12."""
+REMEDY = f"{PLACE}: pip install 'numpy<2' 'scipy<1.16' nengo==3.2.0 nengo-loihi==1.1.0 setuptools"
+
+try:
+    import numpy as np
+    from numpy.typing import NDArray
+except ModuleNotFoundError:
+    raise SystemExit(f"{sys.argv[0]} needs NumPy, Nengo and NengoLoihi; {REMEDY}") from None
 
 Arrays = Mapping[str, NDArray[Any]]
 
 NETWORK = "network.npz"
 GOLDEN = "golden.npz"
+
+
+def obstacle() -> str:
+    """What NengoLoihi needs and does not find here; empty where it runs."""
+    if find_spec("nengo_loihi") is None:
+        return "needs the package nengo-loihi, which is not installed"
+    if int(np.__version__.partition(".")[0]) >= 2:
+        return f"needs NumPy below 2, where NengoLoihi ends, and this is {np.__version__}"
+    try:
+        import_module("nengo_loihi")
+    except Exception as error:  # noqa: BLE001 - whatever packages that do not fit may raise
+        return f"needs NengoLoihi, which does not import here ({error})"
+    return ""
 
 
 def model(arrays: Arrays) -> tuple[Any, dict[str, Any], list[Any]]:
@@ -204,6 +226,9 @@ def _part(name: str) -> dict[str, NDArray[Any]]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run what the command line names; see the top of this file."""
+    missing = obstacle()
+    if missing:
+        raise SystemExit(f"{sys.argv[0]} {missing}; {REMEDY}")
     arrays, golden = _part(NETWORK), _part(GOLDEN)
     clips = np.load(arguments[0], allow_pickle=False) if arguments else golden["x"]
     clips = clips[None] if clips.ndim == 2 else clips
