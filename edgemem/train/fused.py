@@ -128,6 +128,8 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         """The trained arrays as a model holds them."""
         raise NotImplementedError
 
+    # there is no Python that depends on a tensor, and to look for some takes seconds
+    @tf.autograph.experimental.do_not_convert  # type: ignore[misc, untyped-decorator]
     def call(self, inputs: Tensor, training: Any = None) -> Tensor:
         if training is None or isinstance(training, (bool, int)):
             return self._run(inputs, bool(training))
@@ -250,7 +252,7 @@ def _compiled(cell: Cell) -> Any:
     speed in it, and no loop may cross the border of what it compiles.
     """
     if isinstance(cell, Norm):
-        return tf.function(_batch_norm(cell), jit_compile=True)
+        return tf.function(_batch_norm(cell), jit_compile=True, autograph=False)
     graph = trace(cell, {name: np.zeros(shape) for name, shape in cell.params.items()})
     return partial(unroll, graph)
 

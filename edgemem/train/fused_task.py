@@ -76,7 +76,7 @@ class FusedTask(Fused):
         self.reading = reading
         self.n_read = 1 if reading.last else n_steps
         self.width = 1 if reading.symbols else stack.n_in
-        self._outputs = tf.function(self._measured)
+        self._outputs = tf.function(self._measured, autograph=False)
         scopes = list(stack.scopes())
         recurrent = [place for place, (_, cell) in enumerate(scopes) if cell.states]
         #: Layers up to this one see every step; those above see what is read.

@@ -145,8 +145,8 @@ class _Loop:
         self.r = recurrence
         self.adjoint = adjoint(recurrence, shapes)
         self.ops = TensorAdjointOps()
-        self._forward = tf.function(self._forward_loop, jit_compile=True)
-        self._backward = tf.function(self._backward_loop, jit_compile=True)
+        self._forward = tf.function(self._forward_loop, jit_compile=True, autograph=False)
+        self._backward = tf.function(self._backward_loop, jit_compile=True, autograph=False)
 
     def __call__(self, weights: list[Tensor], drives: list[Tensor], start: list[Tensor]) -> Any:
         n_weights, n_drives = len(weights), len(drives)

@@ -110,4 +110,4 @@ def _compiled(graph: Graph, shown: tuple[str, ...]) -> Any:
         return values[graph.output], last_states(graph, values), beside
 
     # a scan compiles its two loops itself: no loop may cross the border of a compiled function
-    return run if has_loop(graph) else tf.function(run, jit_compile=True)
+    return run if has_loop(graph) else tf.function(run, jit_compile=True, autograph=False)

@@ -173,9 +173,9 @@ RECIPE = Recipe(
 )
 
 
-def hard_set(made_set):
+def hard_set(made_set, clips: int = 150):
     """Words that are told apart by how loud their band is, too."""
-    data = made_set(WORDS, 150, 60, seed=1)
+    data = made_set(WORDS, clips, 60, seed=1)
     rng = np.random.default_rng(7)
     for clips in (data.train, data.validation):
         clips.features[:] += rng.normal(0.0, 9.0, clips.features.shape).astype(np.float32)
@@ -239,14 +239,22 @@ class StoppedError(Exception):
     pass
 
 
+QAT = Qat(weights=4, epochs=3, learning_rate=0.005, layers={"1.lmu.W_m": 2})
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(made_set, tmp_path_factory):
+    """A run from scratch in floats and then in roundings, and what came of it."""
+    run = Run(hard_set(made_set, 24), RECIPE, 3, {"data": "made"}, QAT)
+    out = tmp_path_factory.mktemp("whole") / "whole.model"
+    return run, run.train(out, resume=False, quiet=True)
+
+
 @pytest.mark.parametrize("stop", [2, 5])
 def test_from_scratch_it_goes_on_where_it_was_stopped_in_either_part(
-    stop: int, made_set, tmp_path, monkeypatch
+    stop: int, uninterrupted, tmp_path, monkeypatch
 ) -> None:
-    data = hard_set(made_set)
-    qat = Qat(weights=4, epochs=3, learning_rate=0.005, layers={"1.lmu.W_m": 2})
-    run = Run(data, RECIPE, 3, {"data": "made"}, qat)
-    whole = run.train(tmp_path / "whole.model", resume=False, quiet=True)
+    run, whole = uninterrupted
     assert [row[0] for row in rows_of(whole)] == [1, 2, 3, 4, 5, 6]
     assert len(whole.before) == 3
     assert whole.best in whole.history
@@ -271,7 +279,7 @@ def test_from_scratch_it_goes_on_where_it_was_stopped_in_either_part(
     for name, array in whole.params.items():
         np.testing.assert_allclose(again.params[name], array, atol=1e-3, err_msg=name)
 
-    other = replace(run, last=replace(qat, weights=8))
+    other = replace(run, last=replace(QAT, weights=8))
     with pytest.raises(TrainingError, match=r"qat\.weights was 4, now 8"):
         other.train(out, resume=True, quiet=True)
 
