@@ -29,8 +29,8 @@ PACED = Path(__file__).with_name("paced_arecord.py")
 WITHOUT_STATX = Path(__file__).with_name("without_statx.py")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """As edgemem's own command has it."""
-LENT = ("/dev", "/proc", "/etc/resolv.conf", "/etc/hosts", "/etc/ssl", "/etc/localtime")
-"""What the userland borrows of this machine."""
+LENT = ("/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hosts", "/etc/ssl", "/etc/localtime")
+"""What the userland borrows of this machine; without ``/sys`` XNNPACK finds no processor."""
 
 
 @dataclass(frozen=True)
