@@ -66,8 +66,8 @@ def _legendre(order: int) -> tuple[Array, Array]:
     i = np.arange(order)[:, None]
     j = np.arange(order)[None, :]
     # a_ij = (2i + 1) * (-1 if i < j else (-1)^(i - j + 1));  b_i = (2i + 1) (-1)^i   (eq. 2)
-    A = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
-    B = (2 * i + 1) * (-1.0) ** i
+    A = (2 * i + 1) * np.where(i < j, -1.0, np.float_power(-1.0, i - j + 1))
+    B = (2 * i + 1) * np.float_power(-1.0, i)
     return A, B
 
 
@@ -99,7 +99,7 @@ def legendre_window(order: int, delays: Array) -> Array:
     (n, order) array
     """
     x = 2.0 * np.asarray(delays) - 1.0
-    basis = np.polynomial.legendre.legvander(x, order - 1)  # type: ignore[no-untyped-call]
+    basis = np.polynomial.legendre.legvander(x, order - 1)
     return np.asarray(basis, dtype=np.float64)
 
 

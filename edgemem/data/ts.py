@@ -356,9 +356,9 @@ def _fill(series: Series, missing: str, where: str) -> int:
             "--missing interpolate fills such steps"
         )
     steps = np.arange(len(series))
-    for place in np.flatnonzero(gone.any(axis=0)):
-        there = ~gone[:, place]
+    for column in np.flatnonzero(gone.any(axis=0)):
+        there = ~gone[:, column]
         if not there.any():
-            raise DataError(f"{where}, dimension {place + 1}: all steps are missing")
-        series[:, place] = np.interp(steps, steps[there], series[there, place])
+            raise DataError(f"{where}, dimension {column + 1}: all steps are missing")
+        series[:, column] = np.interp(steps, steps[there], series[there, column])
     return int(gone.sum())

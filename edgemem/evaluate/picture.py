@@ -66,7 +66,8 @@ def hear(network: Network, samples: Samples) -> Heard:
         if event is not None:
             events.append(event)
     runner.reset()
-    times = frontend.lead + frontend.frame_period * np.arange(1, len(features) + 1)
+    counted = np.arange(1, len(features) + 1, dtype=np.float64)
+    times = frontend.lead + frontend.frame_period * counted
     return Heard(times, features, np.array(posteriors), tuple(events))
 
 

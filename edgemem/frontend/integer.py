@@ -216,7 +216,8 @@ class _Bands:
             cepstrum = levels.astype(np.float64) @ self._dct
             levels = fft.halves_up(cepstrum, DCT_BITS).astype(np.int64)
         features = (levels * form.multiplier + form.offset) >> form.shift
-        return np.clip(features, form.lowest, form.highest).astype(np.int16)
+        kept: Features = np.clip(features, form.lowest, form.highest).astype(np.int16)
+        return kept
 
     def _levels(self, high: npt.NDArray[np.float64], low: npt.NDArray[np.float64]) -> Int:
         form, mask = self._form, (1 << fft.WORD_BITS) - 1

@@ -118,7 +118,7 @@ def _sum(node: Node, operands: list[Affine]) -> Affine:
             raise UnsupportedOpError(_product(node))
         # one block for each row of x
         rows = int(np.prod(x.shape[:-1]))
-        matrix = np.kron(np.eye(rows), weight.bias.reshape(weight.shape))
+        matrix = np.kron(np.eye(rows), weight.bias.reshape(weight.shape)).astype(np.float64)
         return x.mapped(matrix, node.shape)
     if node.op == "mul":
         a, b = (operand.broadcast(node.shape) for operand in operands)

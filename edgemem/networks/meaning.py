@@ -108,7 +108,7 @@ class NengoOps:
         if rows > 1:
             self._refuse_shared(weight)
         # the same matrix for every row: a block-diagonal one for all of them
-        matrix = np.kron(np.eye(rows), weight.array)
+        matrix = np.asarray(np.kron(np.eye(rows), weight.array), np.float64)
         name = weight.name if weight.trained else None
         return Value(shape[:-1] + weight.shape[:1], (replace(term, weight=matrix, param=name),))
 

@@ -34,7 +34,7 @@ class Product(nengo.Process):  # type: ignore[misc]
         return lambda t, x: x[:size] * x[size:]
 
 
-@Builder.register(Product)  # type: ignore[misc]
+@Builder.register(Product)  # type: ignore[untyped-decorator]
 def build_product(
     model: Any, process: Product, sig_in: Any, sig_out: Any, mode: str = "set"
 ) -> Any:

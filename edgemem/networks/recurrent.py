@@ -116,7 +116,7 @@ class LEM(CellNetwork):
         super().__init__(graph_of(self.cell, params, seed), label, seed, add_to_container)
 
 
-@Builder.register(LMU)  # type: ignore[misc]
+@Builder.register(LMU)  # type: ignore[untyped-decorator]
 def build_lmu(model: Any, network: LMU, progress: Any = None) -> None:
     """Build an :class:`LMU` into a model whose step is the one that it was made for."""
     if abs(model.dt - network.simulator_dt) > 1e-9 * network.simulator_dt:

@@ -21,6 +21,7 @@ from edgemem.spiking import SpikingNetwork
 from edgemem.spiking.simulation import activities, counted
 
 Features = NDArray[np.float32]
+Signs = NDArray[np.int8]
 
 Backend = Literal["nengo", "nengo-dl"]
 
@@ -141,13 +142,13 @@ class _Tally:
         self._sent = {p.name: np.zeros(p.size, np.int64) for p in built.network.populations}
         self._outputs: list[Array] = []
         self._values: dict[str, list[Array]] = {name: [] for name in probes}
-        self._spikes: dict[str, list[Array]] = {n: [] for n in probes if n in built.spikes}
+        self._spikes: dict[str, list[Signs]] = {n: [] for n in probes if n in built.spikes}
 
     def add(self, blocks: Iterator[Session], n: int, t: int) -> None:
         """The blocks of ``t`` frames of ``n`` sequences."""
         outputs: list[Array] = []
         values: dict[str, list[Array]] = {name: [] for name in self._values}
-        spikes: dict[str, list[Array]] = {name: [] for name in self._spikes}
+        spikes: dict[str, list[Signs]] = {name: [] for name in self._spikes}
         for first, session in zip(range(0, t, FRAMES), blocks):
             left = (n, min(FRAMES, t - first))
             outputs.append(self._last(session, self._built.output, left))
@@ -162,8 +163,8 @@ class _Tally:
         self._outputs.append(np.concatenate(outputs, axis=1))
         for name, found in values.items():
             self._values[name].append(np.concatenate(found, axis=1))
-        for name, found in spikes.items():
-            self._spikes[name].append(np.concatenate(found, axis=1))
+        for name, sent in spikes.items():
+            self._spikes[name].append(np.concatenate(sent, axis=1))
 
     def execution(self, frames: int) -> Execution:
         """All of it."""

@@ -133,7 +133,7 @@ class _SimGate(_SimFrame):
     pass
 
 
-@NengoBuilder.register(FrameProcess)  # type: ignore[misc]
+@NengoBuilder.register(FrameProcess)  # type: ignore[untyped-decorator]
 def _build_frame_process(
     model: Any, process: FrameProcess, sig_in: Any = None, sig_out: Any = None, mode: str = "set"
 ) -> Any:

@@ -209,7 +209,8 @@ class Detector:
 
         Shape (n_labels,): uniform before the first.
         """
-        return self._all().take(self._own)
+        own: Array = self._all().take(self._own)
+        return own
 
     def _all(self) -> Array:
         """Posteriors over every window, (n_windows, n_labels)."""

@@ -128,7 +128,7 @@ class Augmenter:
         if len(inside):
             power[inside] = self._in_rooms(power[inside], rng)
         loudness = power.mean(axis=(1, 2), keepdims=True)
-        noisy = rng.random(n) < (c.noise if len(self.background) or c.made or c.babble else 0.0)
+        noisy = rng.random((n,)) < (c.noise if len(self.background) or c.made or c.babble else 0.0)
         if noisy.any():
             noise = self._mix(int(noisy.sum()), power, rng)
             noise /= noise.mean(axis=(1, 2), keepdims=True) + 1e-20
@@ -145,7 +145,7 @@ class Augmenter:
         # air and furniture swallow high sounds sooner than low ones
         slope = rng.uniform(0.0, 0.6, (n, 1)) * np.linspace(0.5, -0.5, bands)
         t60 = rng.uniform(*c.t60, (n, 1)) * (1.0 + slope)
-        return reverberate(power, t60, rng.uniform(*c.direct, n), self.frontend.frame_period)
+        return reverberate(power, t60, rng.uniform(*c.direct, (n,)), self.frontend.frame_period)
 
     def _mix(self, n: int, speech: Frames, rng: np.random.Generator) -> Frames:
         """Powers of noise to mix into speech: babble, or what there is in silence."""
@@ -202,8 +202,8 @@ class Augmenter:
             (c.band_masks, c.band_mask, bands, 2),
         ):
             for _ in range(count):
-                length = rng.integers(0, longest + 1, n)
-                start = rng.integers(0, size, n)
+                length = rng.integers(0, longest + 1, (n,))
+                start = rng.integers(0, size, (n,))
                 place = np.arange(size)
                 inside = (place >= start[:, None]) & (place < (start + length)[:, None])
                 hidden |= np.expand_dims(inside, 3 - axis)

@@ -146,7 +146,7 @@ class Batches:
         frames = np.empty((len(chosen), *self.data.train.features.shape[1:]), np.float32)
         frames[~silent], labels[~silent] = self._words(chosen[~silent], rng)
         frames[~silent] = augmenter.speech(frames[~silent], rng)
-        if silent.any():
+        if self._silence is not None and silent.any():
             frames[silent] = augmenter.silence(int(silent.sum()), rng)
             labels[silent] = self._silence
         return self.frontend.stack_frames(frames), labels
@@ -159,7 +159,7 @@ class Batches:
         partial = chosen == PARTIAL
         frames = train.features[np.where(partial, 0, chosen)].astype(np.float32)
         labels = train.labels[np.where(partial, 0, chosen)]
-        if partial.any():
+        if self._unknown is not None and partial.any():
             frames[partial] = self._parts(int(partial.sum()), rng)
             labels[partial] = self._unknown
         return frames, labels

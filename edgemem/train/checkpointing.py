@@ -187,7 +187,7 @@ def _chunks(
 
     sources = (dict(weights), x, dict(start))
 
-    @tf.custom_gradient  # type: ignore[misc]
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def through(*flat: Tensor) -> tuple[Any, Callable[..., Any]]:
         w, x, start = tf.nest.pack_sequence_as(sources, flat)
         y, states, before = forward(w, x, start)

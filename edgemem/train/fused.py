@@ -129,7 +129,7 @@ class Fused(tf.keras.layers.Layer):  # type: ignore[misc]
         raise NotImplementedError
 
     # there is no Python that depends on a tensor, and to look for some takes seconds
-    @tf.autograph.experimental.do_not_convert  # type: ignore[misc, untyped-decorator]
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def call(self, inputs: Tensor, training: Any = None) -> Tensor:
         if training is None or isinstance(training, (bool, int)):
             return self._run(inputs, bool(training))

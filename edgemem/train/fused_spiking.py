@@ -98,7 +98,7 @@ def prepared(
     return prepare(trace(cell, params), sequences, steps=aware.steps, code=aware.code)
 
 
-@tf.function(jit_compile=True, autograph=False)  # type: ignore[misc]
+@tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
 def _rates(sent: list[Tensor], wanted: list[Tensor]) -> Tensor:
     return tf.concat([mean_rates(s, w) for s, w in zip(sent, wanted)], axis=1)
 

@@ -34,7 +34,7 @@ def negatives(
     rng : numpy.random.Generator
     """
     n, steps, _ = first.shape
-    spliced = rng.random(n) < SPLICED
+    spliced = rng.random((n,)) < SPLICED
     share = np.where(spliced, rng.uniform(0.35, 0.65, (2, n)), rng.uniform(0.15, 0.4, (2, n)))
     cut, on = (passed(loudness(f, frontend), s) for f, s in zip((first, second), share))
     step = np.arange(steps)

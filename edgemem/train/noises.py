@@ -37,7 +37,7 @@ class Textures:
         rng = np.random.default_rng(0)
         draws = rng.random((DEGREES, TEXTURES, n_frames, n_bands), dtype=np.float32)
         bank = -np.log(draws.prod(axis=0) + np.float32(1e-12)) / np.float32(DEGREES)
-        return cls(bank)
+        return cls(bank.astype(np.float32))
 
     def take(self, n: int, rng: np.random.Generator) -> Powers:
         """A copy of ``n`` of them, each from a place of its own on."""

@@ -97,7 +97,7 @@ def round_through(
     beyond it the gradient is 0, as the value no longer moves.
     """
 
-    @tf.custom_gradient  # type: ignore[misc]
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def rounded(x: Tensor) -> tuple[Tensor, Any]:
         step = tf.constant(scale, x.dtype)
         zero = tf.constant(zero_point, x.dtype)
@@ -140,7 +140,7 @@ def round_rows(weight: Tensor, bits: int) -> Tensor:
     grid again. The gradient reaches clipped weights too: their row's grid follows them.
     """
 
-    @tf.custom_gradient  # type: ignore[misc]
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def rounded(w: Tensor) -> tuple[Tensor, Any]:
         return _nearest(w, bits), lambda bar: bar
 

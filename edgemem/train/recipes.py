@@ -138,7 +138,7 @@ class Recipe:
             If a field is unknown or missing.
         """
         try:
-            augmentation = {
+            augmentation: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in dict(values["augmentation"]).items()
             }

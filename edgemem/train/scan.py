@@ -151,7 +151,7 @@ class _Loop:
     def __call__(self, weights: list[Tensor], drives: list[Tensor], start: list[Tensor]) -> Any:
         n_weights, n_drives = len(weights), len(drives)
 
-        @tf.custom_gradient  # type: ignore[misc]
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
         def run(*flat: Tensor) -> tuple[Any, Callable[..., Any]]:
             w = list(flat[:n_weights])
             d = list(flat[n_weights : n_weights + n_drives])

@@ -164,7 +164,7 @@ def _metadata(group: Any) -> dict[str, str | float]:
         value = dataset[()] if hasattr(dataset, "shape") else None
         if isinstance(value, bytes):
             found[key] = _text(value)
-        elif np.ndim(value) == 0 and isinstance(value, (int, float, np.number)):
+        elif isinstance(value, (int, float, np.number)):
             found[key] = float(value)
     return found
 

@@ -176,7 +176,7 @@ class _Lowering:
         size = self._size(op.name)
         peaks = self._peaks.get(op.name, np.ones(size)).reshape(-1)
         steps = staircase(op.op, peaks, self._levels)
-        each = np.kron(np.eye(size), np.ones((self._levels, 1)))
+        each = np.asarray(np.kron(np.eye(size), np.ones((self._levels, 1))), np.float64)
         spread = self._linear(f"{op.name}_spread", each, value)
         ones = np.ones(size * self._levels)
         neurons = {"tau": self._dt * ones, "r": ones, "v_leak": 0 * ones}
@@ -219,7 +219,7 @@ class _Lowering:
     def _blocks(self, weight: Array, x: str) -> Array:
         """``weight`` acting on each row of ``x``, as one matrix."""
         rows = int(np.prod(self._shapes[x][:-1], dtype=int))
-        return np.kron(np.eye(rows), weight) if rows > 1 else weight
+        return np.asarray(np.kron(np.eye(rows), weight), np.float64) if rows > 1 else weight
 
     def _flat(self, array: float | Array, op: Op) -> Array:
         return np.array(np.broadcast_to(array, op.shape)).reshape(-1)

@@ -41,7 +41,7 @@ class Clock:
 
     def times(self, frames: Ints) -> Floats:
         """End of each feature vector, in seconds, as :class:`Detector` counts."""
-        return self.lead + (frames + 1) * self.period
+        return np.asarray(self.lead + (frames + 1) * self.period, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,4 +188,4 @@ def keyword_counts(truth: Truth, n_labels: int) -> Ints:
 def _shifts(levels: Mapping[int, Levels]) -> Floats:
     odds = [log_odds(level.threshold) for level in levels.values()]
     low, high = log_odds(LEAST) - max(odds), HIGHEST - min(odds)
-    return np.arange(math.floor(low / STEP), math.ceil(high / STEP) + 1) * STEP
+    return STEP * np.arange(math.floor(low / STEP), math.ceil(high / STEP) + 1, dtype=np.float64)

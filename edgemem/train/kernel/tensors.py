@@ -27,7 +27,7 @@ def run(
     batch, steps = drives[0].shape[:2]
     n_states = len(start)
 
-    @tf.custom_gradient  # type: ignore[misc]
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def differentiable(*given: Tensor) -> tuple[Any, Callable[..., Any]]:
         made = tf.numpy_function(kernel.forward, given, [tf.float32] * (n_states + 1))
         for trajectory, first in zip(made, given[-n_states:]):

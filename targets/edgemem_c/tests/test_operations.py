@@ -159,8 +159,10 @@ def all_cases() -> Program:
 
 
 def _products(cases: Cases) -> None:
+    sizes: tuple[tuple[int, int], ...]
+    sizes = ((1, 1), (3, 2), (5, 7), (16, 32), (17, 33), (4, 97), (33, 64))
     for weight_bits in (8, 4, 2):
-        for size in ((1, 1), (3, 2), (5, 7), (16, 32), (17, 33), (4, 97), (33, 64)):
+        for size in sizes:
             cases.product(*size, weight_bits=weight_bits, zeros=(-128, 3))
             cases.product(*size, bits=16, weight_bits=weight_bits, bias=size[0] != 5)
         cases.product(7, 5, weight_bits=weight_bits, zeros=(127, -128), relu=True, vectors=3)
@@ -178,9 +180,9 @@ def _sums(cases: Cases) -> None:
         for a, b in ((0, 0), (3, 0), (0, 7), (0, 15)):
             cases.binary(kind, (power[a], power[b], power[min(a, b)]), (n, n), relu=b == 7)
         cases.binary(kind, (power[4], power[2], power[4]), (grid, grid))
-        for zeros in ((0, 0, 0), (-128, 5, 127), (100, -100, -128)):
+        for zeros, relu in (((0, 0, 0), False), ((-128, 5, 127), False), ((100, -100, -128), True)):
             first, second, result = (Format(8, s, z) for s, z in zip((0.3, 0.07, 0.21), zeros))
-            cases.binary(kind, (first, second, result), (n, n), relu=zeros[0] == 100)
+            cases.binary(kind, (first, second, result), (n, n), relu=relu)
         wide = (Format(16, 0.3), Format(16, 0.011), Format(16, 0.17))
         cases.binary(kind, wide, (n, n))
         cases.binary(kind, wide, (grid, (5,)), fixed=1)

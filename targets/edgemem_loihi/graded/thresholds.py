@@ -26,7 +26,8 @@ def spreads(network: GradedNetwork, sequences: Features) -> dict[str, float]:
     """
     emulator = Emulator(network, overflow="hardware")
     run, x = emulator.start((len(sequences),)), emulator.ops.quantize(sequences)
-    first, second = (dict.fromkeys(network.channels, 0.0) for _ in range(2))
+    first: dict[str, float | NDArray[np.float64]] = dict.fromkeys(network.channels, 0.0)
+    second = dict(first)
     for t in range(x.shape[1]):
         values = run.step(x[:, t])
         for name in network.channels:

@@ -38,7 +38,7 @@ class Packing:
         self._heard = np.zeros((16, wiring.n_units), bool)
         shares = [max(piece.usage().shares(self._limit).values()) for piece in pieces]
         for i in np.argsort(-np.asarray(shares), kind="stable"):
-            self._put(pieces[i])
+            self._put(pieces[int(i)])
 
     def usage(self, core: int) -> Usage:
         """What a core holds, output axons to the cores as they stand."""
@@ -67,7 +67,7 @@ class Packing:
         heard = np.flatnonzero(piece.heard)
         shared = self._heard[np.asarray(room)[:, None], heard] @ self._sent[heard]
         filled = np.asarray([self._usages[core].compartments for core in room])
-        return [room[i] for i in np.lexsort((room, -filled, -shared))]
+        return [room[i] for i in np.lexsort((np.asarray(room), -filled, -shared))]
 
     def _may_take(self, core: int, piece: Piece, alone: Usage) -> bool:
         """Whether what adds up, whatever the cores hear, stays within the limits."""

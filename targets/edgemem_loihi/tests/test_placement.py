@@ -85,7 +85,7 @@ def recount(network: ChipNetwork, core: Core, cores: tuple[Core, ...], index: in
             if s.target != part.group or not joined.any():
                 continue
             n, size = s.weights_per_connection, part.stop - part.start
-            rows = np.count_nonzero(joined) * memory(size * n, s.bits)
+            rows = int(np.count_nonzero(joined)) * memory(size * n, s.bits)
             bits += min(rows, sum(memory(int(k) * n, s.bits + index) for k in joined))
             formats[s.name] = s.formats
     mine = [(part.group, i) for part in core.slices for i in range(part.start, part.stop)]
