@@ -63,11 +63,11 @@ def legendre_delay(order: int, theta: float, discretizer: str = "zoh") -> tuple[
 
 
 def _legendre(order: int) -> tuple[Array, Array]:
-    i = np.arange(order)[:, None]
-    j = np.arange(order)[None, :]
+    i = np.arange(order, dtype=np.float64)[:, None]
+    j = np.arange(order, dtype=np.float64)[None, :]
     # a_ij = (2i + 1) * (-1 if i < j else (-1)^(i - j + 1));  b_i = (2i + 1) (-1)^i   (eq. 2)
-    A = (2 * i + 1) * np.where(i < j, -1.0, np.float_power(-1.0, i - j + 1))
-    B = (2 * i + 1) * np.float_power(-1.0, i)
+    A = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
+    B = (2 * i + 1) * (-1.0) ** i
     return A, B
 
 
