@@ -97,7 +97,9 @@ def test_scripts_that_a_job_calls_are_there(name: str) -> None:
 
 def test_the_gate_has_the_steps_of_ours() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    ours = [word for line in lines if not line.startswith("#") for word in SCRIPT.findall(line)]
+    named = {word for line in lines if not line.startswith("#") for word in SCRIPT.findall(line)}
+    # what only makes ready: runners have steps of their own for it
+    ours = named - {"scripts/install", "scripts/install-tools", "scripts/recordings"}
     assert sorted(scripts(JOBS["tests.gate"])) == sorted(ours)
 
 
