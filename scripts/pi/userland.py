@@ -122,6 +122,8 @@ def make(arch: Arch, work: Path, project: Path) -> Machine:
     _show_board(arch, tree)
     environment, lent = pip_settings()
     environment.update(_proxies(), **ONE_THREAD)
+    # no, do not compile: pip reads the value of a negative option as that of the positive one
+    environment["PIP_NO_COMPILE"] = "0"
     path = f"{work / MICROPHONE}:/usr/bin:/bin"
     environment.update(HOME=str(work), PATH=path, LANG="C.UTF-8", TMPDIR=str(work))
     environment.update(ALSA_CONFIG_PATH=str(work / "asound.conf"))

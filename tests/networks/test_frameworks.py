@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -175,3 +176,10 @@ def test_frameworks_come_from_one_place() -> None:
             if heavy & {name.partition(".")[0] for name in names}:
                 found.add(path.name)
     assert found == set()
+
+
+def test_what_is_known_is_locked() -> None:
+    locked = (ROOT / "requirements/train.txt").read_text(encoding="utf-8")
+    for name, known in {**frameworks.KNOWN, "tf-keras": frameworks.KNOWN["tensorflow"]}.items():
+        pinned = re.findall(rf"^{name}==([\d.]+)", locked, re.MULTILINE)
+        assert {".".join(version.split(".")[:2]) for version in pinned} == {known[-1]}
