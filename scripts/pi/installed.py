@@ -26,13 +26,17 @@ def copy_project(root: Path, to: Path) -> Path:
     return to
 
 
+_ONE_CORE = ("taskset", "-c", "0") if shutil.which("taskset") else ()
+"""Not everywhere: macOS has no such command."""
+
+
 def this_machine(project: Path, python: str) -> Machine:
     """This processor, one core of it: another thread must not make a figure look better."""
     environment = {
         name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ
     }
     environment.update(pip_settings()[0], **ONE_THREAD)
-    return Machine("this machine", project, ("taskset", "-c", "0"), environment, python)
+    return Machine("this machine", project, _ONE_CORE, environment, python)
 
 
 def find_python() -> str:
