@@ -8,6 +8,7 @@ that trains, and of a whole process, are measured in the same turns.
 
 usage: stacks.py --out FILE.json [--units N ...] [--turns N] NAME=PYTHON=CHECKOUT NAME=...
        stacks.py --table FILE.json
+       stacks.py --demos FILE.json     (a list of what scripts/demo leaves in demo.json)
 """
 
 from __future__ import annotations
@@ -102,6 +103,23 @@ def table(about: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def demos(runs: list[dict[str, Any]]) -> str:
+    """Runs of the demonstration in Markdown."""
+    lines = [
+        "| Python | TensorFlow, Nengo, NumPy | seconds | cell | float | int8 | file |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for run in runs:
+        found = run["versions"]
+        about = f"{found['tensorflow']}, {found['nengo']}, {found['numpy']}"
+        for row in run["rows"]:
+            lines.append(
+                f"| {found['python']} | {about} | {run['seconds']} | {row['cell']} | "
+                f"{row['float']} | {row['int8']} | {row['file']} |"
+            )
+    return "\n".join([*lines, "", f"{runs[0]['command']}, {runs[0]['date']}."])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -109,9 +127,13 @@ def main() -> None:
     parser.add_argument("stack", nargs="*", help="NAME=PYTHON=CHECKOUT, the older first")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--demos", type=Path)
     parser.add_argument("--units", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
+    if options.demos:
+        print(demos(json.loads(options.demos.read_text())))
+        return
     if options.table:
         print(table(json.loads(options.table.read_text())))
         return
