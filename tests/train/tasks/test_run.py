@@ -178,3 +178,19 @@ def test_a_network_sees_where_a_sequence_ends():
     seen = inputs(Sequences(x, np.zeros(2), np.array([1, 3])))
     np.testing.assert_array_equal(seen[:, :, 0], [[1, np.nan, np.nan], [1, 1, 1]])
     assert lessons.inputs(Sequences(np.array([[3, 4]]), np.zeros(1))).shape == (1, 2, 1)
+
+
+def test_a_checkpoint_of_another_stack_goes_on(made_task, tmp_path):
+    """Written after one epoch with TensorFlow 2.12.1, Nengo 3.2.0 and NumPy 1.23.5."""
+    out = tmp_path / "made.model"
+    kept = Path(__file__).parent / "data/made-tensorflow-2.12.checkpoint"
+    out.with_name("made.model.checkpoint").write_bytes(kept.read_bytes())
+    rows: list[dict[str, float]] = []
+    run_task(LMU, out, resume=True, watch=rows.append)
+    with out.with_name("made.model.history.csv").open(newline="") as file:
+        history = list(csv.DictReader(file))
+    # what the whole run came to there
+    losses = [0.6696544289588928, 0.5593914985656738, 0.43203380703926086]
+    np.testing.assert_allclose([float(row["loss"]) for row in history], losses, rtol=1e-4)
+    accuracies = [0.6875, 0.796875, 0.890625]
+    assert [float(row["validation_accuracy"]) for row in history] == accuracies
