@@ -19,11 +19,9 @@ from edgemem.runtime.rule import DetectorConfig
 from edgemem_tflite import interpreter
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tflite_runtime") is None, reason="tflite-runtime is not installed"
-)
 def test_numpy_2_under_tflite_runtime_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "__version__", "2.1.3")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "tflite_runtime" or None)
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.setattr(interpreter, "MODULES", ("tflite_runtime.interpreter",))
     monkeypatch.setattr(importlib, "import_module", lambda name: pytest.fail(f"imports {name}"))
