@@ -30,7 +30,7 @@ NIR = ["nir==1.0.8"]
 MICROPHONE = ["sounddevice>=0.4.6,<0.6"]
 MQTT = ["paho-mqtt>=2.0,<3"]
 WEB = ["websockets>=13,<18"]
-# Versions that training was tried with; edgemem/networks/frameworks.py knows the same. NengoDL has
+# Versions that training was tried with; edgemem/frameworks.py knows the same. NengoDL has
 # a source distribution only, whose build asks for a setuptools that ends at Python 3.11: with a
 # newer Python it is built first (errors.NENGO_DL), and here is what it needs.
 TRAIN = [

@@ -22,7 +22,7 @@ SCRIPT = re.compile(r"(?:^|[\s;&|])(scripts/[\w-]+|\.ci/\w+)")
 
 def pythons() -> list[str]:
     """Those that train; read, not imported: TensorFlow would come with it."""
-    module = ROOT / "edgemem" / "networks" / "frameworks.py"
+    module = ROOT / "edgemem" / "frameworks.py"
     for node in ast.parse(module.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PYTHONS":
             (_, oldest), (_, newest) = ast.literal_eval(node.value)

@@ -31,15 +31,15 @@ def check_extras() -> None:
     Raises
     ------
     MissingExtraError, PackageError
-        See :mod:`edgemem.networks.frameworks`.
+        See :mod:`edgemem.frameworks`.
     """
+    from edgemem import frameworks
+
+    frameworks.check()
     try:
         import_module("matplotlib")
     except ImportError:
         raise MissingExtraError("training", "matplotlib", "train") from None
-    from edgemem.networks import frameworks
-
-    frameworks.check()
     # a layer that is measured on splits of other lengths is traced for each, and says so at length
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

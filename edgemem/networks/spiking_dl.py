@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from nengo.builder.processes import SimProcess, build_process
 
-from edgemem.networks.frameworks import nengo_dl, tf
+from edgemem.frameworks import nengo_dl, tf
 from edgemem.networks.spiking_build import Spiking
 from edgemem.networks.spiking_units import (
     FrameProcess,

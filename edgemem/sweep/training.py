@@ -33,7 +33,7 @@ def train(
     MemoryError
         If the network does not fit.
     """
-    from edgemem.networks.frameworks import tf
+    from edgemem.frameworks import tf
 
     # the graphs of earlier trials would stay in memory
     tf.keras.backend.clear_session()

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from edgemem.frameworks import tf
 from edgemem.ir.graph import Graph
-from edgemem.networks.frameworks import tf
 
 Tensor = Any
 Values = Mapping[str, Tensor]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from edgemem.cells import Cell, Norm, Stack
 from edgemem.cells.stack import scope
+from edgemem.frameworks import tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.train.further import EPSILON
 from edgemem.train.sequence import unroll

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgemem.cells import Cell
+from edgemem.frameworks import tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.quantize.prepare import absorbed
 from edgemem.quantize.rounding import sources

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from edgemem.cells import Bidirectional, Cell, Stack
 from edgemem.cells.bidirectional import DIRECTIONS
 from edgemem.cells.stack import scope
+from edgemem.frameworks import tf
 from edgemem.ir import trace
 from edgemem.ir.passes.last_step import needed_at_every_step
-from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.train.checkpointing import checkpointed, checkpointed_last, steps_within
 from edgemem.train.fused import Fused, Passed

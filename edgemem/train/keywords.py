@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edgemem.cells import Cell, Stack
 from edgemem.data import DataSet
 from edgemem.errors import DataError
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 from edgemem.ops import Array
 from edgemem.quantize import Scheme
 from edgemem.runtime.detector import pooled, softmax

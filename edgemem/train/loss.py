@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 from edgemem.train.batches import Batches
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 from edgemem.ops import Array
 
 Tensor = Any

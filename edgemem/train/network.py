@@ -8,7 +8,7 @@ from typing import Any
 import nengo
 import numpy as np
 
-from edgemem.networks.frameworks import nengo_dl
+from edgemem.frameworks import nengo_dl
 from edgemem.train.fused import Fused
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 
 Tensor = Any  # tf.Tensor carries no usable type
 

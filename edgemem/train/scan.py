@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from edgemem.frameworks import tf
 from edgemem.ir.graph import Node, Shape, apply
 from edgemem.ir.passes.adjoint import Recurrence, Share, adjoint
-from edgemem.networks.frameworks import tf
 from edgemem.train.kernel import Kernel, kernel_of
 from edgemem.train.kernel.tensors import run
 from edgemem.train.ops_tf import TensorAdjointOps, TensorOps

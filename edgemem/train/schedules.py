@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 
 
 class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]

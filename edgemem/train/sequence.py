@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from edgemem.frameworks import tf
 from edgemem.ir.graph import INPUT, Graph, Node, apply
 from edgemem.ir.passes.adjoint import Recurrence
 from edgemem.ir.passes.last_step import needed_at_every_step
 from edgemem.ir.passes.partition import Loop, linear_memory, loops, written
-from edgemem.networks.frameworks import tf
 from edgemem.train.memory import last_memory, scan_memory
 from edgemem.train.ops_tf import TensorOps
 from edgemem.train.scan import scan

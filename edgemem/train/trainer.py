@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import TrainingError
-from edgemem.networks.frameworks import nengo_dl, tf
+from edgemem.frameworks import nengo_dl, tf
 from edgemem.ops import Array
 from edgemem.train.checkpoint import Checkpoint, check_arrays
 from edgemem.train.fused import Fused

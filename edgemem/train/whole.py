@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgemem.cells import Cell
+from edgemem.frameworks import tf
 from edgemem.ir import Graph
-from edgemem.networks.frameworks import tf
 from edgemem.ops import Array
 from edgemem.train.fused import Fused
 from edgemem.train.sequence import has_loop, last_states, trajectories

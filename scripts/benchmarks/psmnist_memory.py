@@ -62,7 +62,7 @@ def final_states(x: Features) -> Features:
 
 def train(x: Features, labels: NDArray[np.int64], epochs: int) -> dict[str, NDArray[np.float64]]:
     """Arrays of ``CELL``, of the epoch that is best on what training left out."""
-    from edgemem.networks.frameworks import tf
+    from edgemem.frameworks import tf
 
     tf.keras.utils.set_random_seed(0)
     states = final_states(x)

@@ -33,7 +33,7 @@ ROUND = 200
 
 def make_lstm(out: Path) -> None:
     """Write the single-step int8 LSTM with TensorFlow's converter."""
-    from edgemem.networks.frameworks import tf
+    from edgemem.frameworks import tf
 
     tf.keras.utils.set_random_seed(0)
     cell = tf.keras.layers.LSTMCell(N_UNITS)

@@ -147,7 +147,7 @@ def _stack(case: Case, cell: str) -> Any:
 
 def _loss(case: Case) -> Any:
     """Cross-entropy of the last logits of a sequence, however the steps are laid out."""
-    from edgemem.networks.frameworks import tf
+    from edgemem.frameworks import tf
 
     def loss(target: Any, output: Any) -> Any:
         logits = tf.reshape(output, [case.batch, -1, case.n_out])[:, -1]
@@ -176,7 +176,7 @@ def _stepped(case: Case, stack: Any, x: Any, y: Any, opened: ExitStack) -> Fit:
 
 
 def _nengo_fit(case: Case, model: Any, ends: Any, x: Any, y: Any, opened: ExitStack) -> Fit:
-    from edgemem.networks.frameworks import nengo_dl, tf
+    from edgemem.frameworks import nengo_dl, tf
 
     simulator = opened.enter_context(
         nengo_dl.Simulator(model, minibatch_size=case.batch, progress_bar=False)

@@ -67,7 +67,7 @@ def rate_of(fit: Fit, case: Case, batches: int) -> float:
 
 def limit(seconds: float) -> float:
     """Floating-point operations per second of large products."""
-    from edgemem.networks.frameworks import tf
+    from edgemem.frameworks import tf
 
     a = tf.random.stateless_normal([SIDE, SIDE], [0, 0])
     tf.matmul(a, a).numpy()
@@ -131,7 +131,7 @@ def measure(key: str, case: Case, peaks: Peaks, rounds: int, seconds: float) -> 
 
 def rates_of(case: Case, rounds: int, seconds: float) -> dict[str, float]:
     """Samples per second of each form of a case, and the limit."""
-    from edgemem.networks.frameworks import tf
+    from edgemem.frameworks import tf
 
     tf.get_logger().setLevel("ERROR")
     x, y = case.sequences(case.most)
@@ -160,7 +160,7 @@ def print_peak(asked: str) -> None:
     key, n_units, cell, form, quick = json.loads(asked)
     case = replace((QUICK if quick else CASES)[key], n_units=n_units)
     # its import is a part of every peak
-    from edgemem.networks.frameworks import tf
+    from edgemem.frameworks import tf
 
     tf.get_logger().setLevel("ERROR")
     if form:

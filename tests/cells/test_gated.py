@@ -7,8 +7,8 @@ import pytest
 
 from edgemem import cells
 from edgemem.cells import gru, lstm
+from edgemem.frameworks import tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import tf
 
 pytestmark = pytest.mark.training
 

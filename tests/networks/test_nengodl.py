@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edgemem import cells, networks
+from edgemem.frameworks import nengo_dl, tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import nengo_dl, tf
 
 pytestmark = pytest.mark.training
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Stack
+from edgemem.frameworks import tf
 from edgemem.ir import trace
 from edgemem.ir.passes.last_step import needed_at_every_step
-from edgemem.networks.frameworks import tf
 from edgemem.train.checkpointing import (
     checkpointed,
     checkpointed_last,

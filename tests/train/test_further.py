@@ -10,8 +10,8 @@ import pytest
 
 from edgemem.cells import LEM, LMU, Dense, Norm, Stack
 from edgemem.errors import ConfigError, TrainingError
+from edgemem.frameworks import tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import tf
 from edgemem.quantize import Scheme
 from edgemem.train import trainer
 from edgemem.train.augment import Augmentation

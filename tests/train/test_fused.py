@@ -7,10 +7,10 @@ import pytest
 
 from edgemem import networks
 from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Norm, Stack
+from edgemem.frameworks import nengo_dl, tf
 from edgemem.frontend import FrontEnd
 from edgemem.ir import trace
 from edgemem.model import Model, Sample, load, save
-from edgemem.networks.frameworks import nengo_dl, tf
 from edgemem.runtime.rule import DetectorConfig
 from edgemem.train.fused import EPSILON, MOMENTUM, FusedStack
 from edgemem.train.network import fused_network

@@ -7,8 +7,8 @@ import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Bidirectional, Cell, Conv, Dense, Stack
 from edgemem.cells.stack import scope
+from edgemem.frameworks import tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import tf
 from edgemem.train.fused_task import FusedTask, Reading
 
 pytestmark = pytest.mark.training

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgemem.cells.lmu import legendre_delay
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 from edgemem.train import memory
 
 pytestmark = pytest.mark.training

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 from edgemem.ops import FloatOps
 from edgemem.quantize import Format, affine, per_row, symmetric
 from edgemem.train.ops_tf import TensorOps, round_rows

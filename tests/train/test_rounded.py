@@ -9,9 +9,9 @@ import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Cell, Dense, Norm, Stack
 from edgemem.errors import ConfigError, TrainingError, UnknownNameError
+from edgemem.frameworks import tf
 from edgemem.ir import trace
 from edgemem.model import load
-from edgemem.networks.frameworks import tf
 from edgemem.quantize import build, per_row
 from edgemem.quantize.prepare import prepare
 from edgemem.quantize.rounding import matrix_bits, rounded_network, settle

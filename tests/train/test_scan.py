@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM
+from edgemem.frameworks import tf
 from edgemem.ir import INPUT, trace
 from edgemem.ir.graph import apply
 from edgemem.ir.passes.adjoint import Recurrence
 from edgemem.ir.passes.partition import loops
-from edgemem.networks.frameworks import tf
 from edgemem.ops import FloatOps
 from edgemem.train.ops_tf import TensorOps
 from edgemem.train.scan import scan, stack_products

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Dense, Norm, Stack
+from edgemem.frameworks import tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import tf
 from edgemem.train.ops_tf import TensorOps
 from edgemem.train.sequence import has_loop, unroll, unroll_last
 

@@ -14,8 +14,8 @@ from edgemem import spiking
 from edgemem.cells import Norm
 from edgemem.cli import main
 from edgemem.errors import ConfigError, TrainingError
+from edgemem.frameworks import tf
 from edgemem.model import load
-from edgemem.networks.frameworks import tf
 from edgemem.runtime.detector import decide
 from edgemem.train import trainer
 from edgemem.train.augment import Augmentation

@@ -9,8 +9,8 @@ import pytest
 
 from edgemem.cells import LEM, LMU, Cell, Dense, Stack
 from edgemem.errors import ConfigError
+from edgemem.frameworks import tf
 from edgemem.ir import Graph, trace
-from edgemem.networks.frameworks import tf
 from edgemem.ops import QUANTIZE, FloatOps
 from edgemem.quantize.rounding import sources
 from edgemem.spiking.network import Code, SpikingNetwork, prepare

@@ -11,9 +11,9 @@ import pytest
 
 from edgemem.data.protocols import SILENCE, UNKNOWN
 from edgemem.errors import DataError, TrainingError
+from edgemem.frameworks import nengo_dl
 from edgemem.ir import trace
 from edgemem.model import load, save
-from edgemem.networks.frameworks import nengo_dl
 from edgemem.train import kws, trainer
 from edgemem.train.augment import Augmentation
 from edgemem.train.batches import Batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 from edgemem.train.kernel.call import Kernel
 
 Tensor = Any

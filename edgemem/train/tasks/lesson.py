@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgemem.errors import DataError
-from edgemem.networks.frameworks import tf
+from edgemem.frameworks import tf
 from edgemem.train.fused_task import Reading
 from edgemem.train.network import FusedNetwork
 from edgemem.train.schedules import WarmCosine, WarmStep

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgemem.cells import GRU, LEM, LMU, LSTM, Stack
+from edgemem.frameworks import tf
 from edgemem.ir import trace
-from edgemem.networks.frameworks import tf
 from edgemem.train import scan as scanning
 from edgemem.train.kernel import build, call
 from edgemem.train.sequence import unroll

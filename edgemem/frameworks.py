@@ -9,7 +9,7 @@ thread at the same time, is the one that is installed.
 
 Everything in edgemem that trains takes its frameworks from here::
 
-    from edgemem.networks.frameworks import nengo_dl, tf
+    from edgemem.frameworks import nengo_dl, tf
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from edgemem import frameworks
 from edgemem.errors import MissingExtraError, PackageError
-from edgemem.networks import frameworks
-from edgemem.networks.frameworks import nengo_dl, tf
+from edgemem.frameworks import nengo_dl, tf
 
 pytestmark = pytest.mark.training
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def python(code: str) -> str:
@@ -125,9 +125,7 @@ def test_nengo_dl_that_was_built_wrongly(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_keras_3_model_open_in_this_process() -> None:
-    told = python(
-        "import tensorflow as tf\ntf.keras.Sequential()\nimport edgemem.networks.frameworks"
-    )
+    told = python("import tensorflow as tf\ntf.keras.Sequential()\nimport edgemem.frameworks")
     assert "PackageError: tf.keras is Keras 3 in this process already" in told
 
 
@@ -135,7 +133,7 @@ def test_keras_is_what_it_was_before_and_after() -> None:
     told = python(
         "import keras\n"
         "before = keras.Sequential\n"
-        "from edgemem.networks.frameworks import nengo_dl, tf\n"
+        "from edgemem.frameworks import nengo_dl, tf\n"
         "import sys, keras, keras.layers\n"
         "assert keras.Sequential is before and keras.__version__ >= '3'\n"
         "assert tf.keras.Sequential is not before\n"
@@ -150,7 +148,7 @@ def test_nothing_is_told_and_no_second_python_is_started() -> None:
     code = (
         "import subprocess, sys\n"
         "subprocess.call = None\n"
-        "import edgemem.networks.frameworks\n"
+        "import edgemem.frameworks\n"
         "assert 'keras' not in sys.modules"
     )
     done = run(code)
