@@ -28,9 +28,7 @@ import json, os, sys, time, warnings
 from contextlib import ExitStack
 from dataclasses import replace
 warnings.filterwarnings("ignore")
-begun = time.process_time()
 import edgemem.train.run
-imported = time.process_time() - begun + sum(os.times()[2:4])
 import tensorflow as tf
 tf.get_logger().setLevel("ERROR")
 from importlib.metadata import version
@@ -44,11 +42,16 @@ with ExitStack() as opened:
     rates = medians(fits, case, 3, 1.0)
 names = ("tensorflow", "nengo", "nengo-dl", "numpy")
 versions = {"python": sys.version.split()[0], **{name: version(name) for name in names}}
-print(json.dumps({"rates": rates, "import_cpu_s": imported, "versions": versions}))
+print(json.dumps({"rates": rates, "versions": versions}))
+"""
+IMPORT = """
+import os
+import edgemem.train.run
+print(sum(os.times()[:4]))
 """
 
 
-def turn(python: str, checkout: Path, n_units: int) -> dict[str, Any]:
+def told(python: str, checkout: Path, code: str, *arguments: str) -> Any:
     """What one process of a stack measures."""
     parts = (checkout, checkout / "targets", checkout / "scripts/benchmarks")
     environment = {
@@ -56,29 +59,43 @@ def turn(python: str, checkout: Path, n_units: int) -> dict[str, Any]:
         "PYTHONPATH": os.pathsep.join(map(str, parts)),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    command = [python, "-c", WORKER, str(n_units)]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    # what is imported first is what lies in the folder that it runs in
+    done = subprocess.run(
+        [python, "-c", code, *arguments],
+        cwd=checkout,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def import_cost(python: str, checkout: Path) -> float:
+    """CPU seconds of a process that imports all that trains, its children's included."""
+    told(python, checkout, IMPORT)  # compiles
+    return statistics.median(told(python, checkout, IMPORT) for _ in range(3))
 
 
 def measure(stacks: dict[str, tuple[str, Path]], units: list[int], turns: int) -> dict[str, Any]:
     """Medians of turns, for each stack and width."""
-    told: dict[str, Any] = {name: {"rates": {}} for name in stacks}
+    about: dict[str, Any] = {
+        name: {"rates": {}, "import_cpu_s": import_cost(*stack)} for name, stack in stacks.items()
+    }
     for n_units in units:
         kept: dict[str, list[dict[str, Any]]] = {name: [] for name in stacks}
         for number in range(turns):
             for name, (python, checkout) in stacks.items():
-                kept[name].append(turn(python, checkout, n_units))
+                kept[name].append(told(python, checkout, WORKER, str(n_units)))
                 print(f"{n_units} units, turn {number + 1}/{turns}: {name}", file=sys.stderr)
         for name, found in kept.items():
-            told[name]["versions"] = found[0]["versions"]
-            told[name]["import_cpu_s"] = statistics.median(one["import_cpu_s"] for one in found)
-            told[name]["rates"][str(n_units)] = {
+            about[name]["versions"] = found[0]["versions"]
+            about[name]["rates"][str(n_units)] = {
                 cell: statistics.median(one["rates"][cell] for one in found)
                 for cell in found[0]["rates"]
             }
-    return told
+    return about
 
 
 def table(about: dict[str, Any]) -> str:
