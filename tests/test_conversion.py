@@ -27,6 +27,8 @@ from edgemem.runtime.rule import DetectorConfig
 from edgemem.target import Tolerance
 from edgemem.verification import distance, replay, verify
 
+pytestmark = pytest.mark.slow
+
 N_IN, N_OUT = 6, 3
 
 

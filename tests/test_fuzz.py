@@ -20,6 +20,8 @@ from edgemem import artefact, target
 from edgemem.files import npz_bytes, zip_bytes
 from edgemem.reading import LARGEST_TEXT, read_npz, read_zip
 
+pytestmark = pytest.mark.slow
+
 FILES = 150
 FEW = 12
 

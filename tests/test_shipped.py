@@ -16,6 +16,8 @@ from edgemem import artefact, conversion, pretrained, target
 from edgemem.model import load
 from edgemem.verification import replay, verify
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("kws12-lem", "kws12-lmu", "kws12-lmu-small", "kws12-lmu-tiny")
 LIMITS = {
     "kws12-lem": 210_000,

@@ -18,6 +18,8 @@ from edgemem.model import Model, Sample
 from edgemem.runtime.rule import DetectorConfig
 from edgemem.verification import equal_steps, last_places, verify
 
+pytestmark = pytest.mark.slow
+
 N_IN = 5
 
 CELLS: dict[str, Cell] = {

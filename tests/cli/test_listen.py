@@ -26,6 +26,8 @@ from edgemem.cli import main
 from edgemem.runtime.network import open_network
 from edgemem.runtime.wav import wav_bytes
 
+pytestmark = pytest.mark.slow
+
 Samples = npt.NDArray[np.int16]
 PATIENCE = 60.0
 

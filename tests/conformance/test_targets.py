@@ -20,6 +20,8 @@ from edgemem.quantize import IntegerOps, Scheme, build
 from edgemem.target import Explaining
 from edgemem.verification import distance, replay
 
+pytestmark = pytest.mark.slow
+
 N_IN = 5
 
 CELLS: dict[str, Cell] = {

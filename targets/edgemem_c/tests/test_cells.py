@@ -19,6 +19,8 @@ from edgemem_c.emulation import BOARDS, Board
 from edgemem_c.network import Network, network_c
 from edgemem_c.parts import rows
 
+pytestmark = pytest.mark.slow
+
 N_IN, STEPS = 5, 12
 
 CELLS: dict[str, tuple[Cell, Scheme]] = {

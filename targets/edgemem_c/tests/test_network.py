@@ -30,6 +30,8 @@ from edgemem_c import TARGET, COptions, emulation
 from edgemem_c.emulation import BOARDS, Board
 from edgemem_c.parts import rows
 
+pytestmark = pytest.mark.slow
+
 SANITISERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 NAME = "kws12-lmu-small"
 PREFIX = "kws12_lmu_small"

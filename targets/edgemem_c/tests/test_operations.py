@@ -25,6 +25,8 @@ from edgemem_c.network import Network, network_c
 from edgemem_c.packing import pack, unpack
 from edgemem_c.parts import rows
 
+pytestmark = pytest.mark.slow
+
 Integers = npt.NDArray[Any]
 Shape = tuple[int, ...]
 

@@ -27,6 +27,8 @@ from edgemem.model import Model
 from edgemem.runtime.network import Network, open_network
 from edgemem.runtime.rule import DetectorConfig
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(0.1, (CLEAN, 40.0), 400, 100, seed=1)
 
 
