@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
+import subprocess
 from pathlib import Path
 
 from pi.machine import Done, Failed, Machine
@@ -39,20 +39,26 @@ def this_machine(project: Path, python: str) -> Machine:
     return Machine("this machine", project, _ONE_CORE, environment, python)
 
 
-def find_python() -> str:
-    """A Python 3.11, as Debian 12 has it.
+def find_python(version: str, named: str | None = None) -> str:
+    """The Python of a version that ``scripts/find-python`` finds.
+
+    Parameters
+    ----------
+    version : str
+    named : str, optional
+        The only one to look at; by default PYTHON, and all that are here without it.
 
     Raises
     ------
     Failed
         If there is none.
     """
-    if sys.version_info[:2] == (3, 11):
-        return sys.executable
-    for name in (os.environ.get("PYTHON", ""), "python3.11"):
-        if found := shutil.which(name):
-            return found
-    raise Failed("needs Python 3.11, as Debian 12 has it; set PYTHON to one")
+    environment = os.environ if named is None else {**os.environ, "PYTHON": named}
+    command = [str(Path(__file__).parents[1] / "find-python"), version]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(done.stderr.strip())
+    return done.stdout.strip()
 
 
 def install(machine: Machine, line: str) -> tuple[Done, Done]:
