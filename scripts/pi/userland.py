@@ -185,7 +185,11 @@ def pip_settings() -> tuple[dict[str, str], list[str]]:
         if section in (":env:", "global", "install"):
             variables.setdefault(f"PIP_{key.upper().replace('-', '_')}", shlex.split(value)[0])
     words = [word for value in variables.values() for word in value.split()]
-    paths = [word[len("file://") :] if word.startswith("file:///") else word for word in words]
+    # pages of an index in a folder link to packages beside it: ../../files/NAME.whl
+    paths = [
+        str(Path(word.removeprefix("file://")).parent) if word.startswith("file:///") else word
+        for word in words
+    ]
     return variables, [path for path in paths if path.startswith("/")]
 
 
